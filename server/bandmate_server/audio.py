@@ -1,0 +1,270 @@
+"""Audio in and out: exact frames, block by block, at any rate; and the model's own copy.
+
+Audio arrays are float32 (frames, channels), full scale is 1.0.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+import soundfile
+import soxr
+
+from bandmate_server.arrays import FloatArray
+from bandmate_server.errors import AudioError
+
+MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
+MAX_CHANNELS = 8
+BLOCK_SECONDS = 1.0  # audio read at once while streaming
+REFERENCE_DB = -20.0  # dBFS, RMS of what the model hears
+MAX_GAIN_DB = 80.0
+GATE_DB = -20.0  # blocks this far below the mean do not count as music
+GATE_SECONDS = 0.1
+RESAMPLE_QUALITY = "HQ"  # soxr: linear phase, 100 dB
+
+
+class Source(Protocol):
+    """Audio that can be read at any place."""
+
+    @property
+    def name(self) -> str:
+        """What error messages call it."""
+
+    @property
+    def rate(self) -> int:
+        """Frames per second."""
+
+    @property
+    def channels(self) -> int:
+        """Samples per frame."""
+
+    @property
+    def frames(self) -> int:
+        """Its length."""
+
+    def read(self, start: int, count: int) -> FloatArray:
+        """Return frames start .. start + count (count, channels), all inside the audio."""
+
+
+class ArraySource:
+    """Audio in memory.
+
+    Args:
+        audio: (frames, channels) float32.
+        rate: Hz.
+
+    Raises:
+        AudioError: if shape or rate are not of the kind that the engine takes.
+    """
+
+    name = "the audio array"
+
+    def __init__(self, audio: FloatArray, rate: int):
+        if audio.ndim != 2:
+            raise AudioError(f"{self.name} has shape {audio.shape}: expected (frames, channels)")
+        self.rate = rate
+        self.frames, self.channels = audio.shape
+        self._audio = audio
+        check_kind(self)
+
+    def read(self, start: int, count: int) -> FloatArray:
+        """Return frames start .. start + count."""
+        return self._audio[start : start + count]
+
+
+class FileSource:
+    """An audio file; a context manager.
+
+    Raises:
+        AudioError: if it is missing, unreadable, empty, cut off, or not audio of our kind.
+    """
+
+    def __init__(self, path: Path):
+        self.name = str(path)
+        if path.is_dir():
+            raise AudioError(f"{path} is a folder: expected an audio file")
+        if not path.exists():
+            raise AudioError(f"{path} does not exist")
+        try:
+            with path.open("rb") as raw:
+                empty = not raw.read(1)
+            self._file = soundfile.SoundFile(path)
+        except OSError as error:
+            raise AudioError(f"cannot read {path}: {error.strerror}") from error
+        except (soundfile.SoundFileError, TypeError) as error:
+            why = "the file is empty" if empty else _reason(error)
+            raise AudioError(f"{path} is not audio that can be read: {why}") from error
+        self.rate, self.channels = self._file.samplerate, self._file.channels
+        self.frames = self._file.frames
+        self.format, self.subtype = self._file.format, self._file.subtype
+        self._position = 0
+        try:
+            check_kind(self)
+            _check_whole(self.name, self._file.extra_info)
+        except AudioError:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> FileSource:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(self, start: int, count: int) -> FloatArray:
+        """Return frames start .. start + count.
+
+        Raises:
+            AudioError: if the file ends before its header says.
+        """
+        try:
+            if start != self._position:
+                self._file.seek(start)
+            block: FloatArray = self._file.read(count, dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as error:
+            where = f"after frame {start} of {self.frames}"
+            raise AudioError(f"{self.name} is damaged {where}: {_reason(error)}") from error
+        self._position = start + len(block)
+        if len(block) < count:
+            there = f"{self._position} of {self.frames} frames are there"
+            raise AudioError(f"{self.name} is cut off: {there}")
+        return block
+
+
+def check_kind(source: Source) -> None:
+    """Refuse audio that the engine does not take.
+
+    Raises:
+        AudioError: naming rate, channels or length that do not fit.
+    """
+    if source.frames <= 0:
+        raise AudioError(f"{source.name} holds no audio: 0 frames")
+    if not MIN_RATE <= source.rate <= MAX_RATE:
+        raise AudioError(f"{source.name} has {source.rate} Hz: expected {MIN_RATE} to {MAX_RATE}")
+    if not 1 <= source.channels <= MAX_CHANNELS:
+        found = f"{source.channels} channels"
+        raise AudioError(f"{source.name} has {found}: expected 1 to {MAX_CHANNELS}")
+
+
+def read_padded(source: Source, start: int, count: int) -> FloatArray:
+    """Return frames start .. start + count (count, channels), zeros outside the audio."""
+    first, last = max(start, 0), min(start + count, source.frames)
+    if first == start and last == start + count:
+        return source.read(start, count)
+    block = np.zeros((count, source.channels), np.float32)
+    if last > first:
+        block[first - start : last - start] = source.read(first, last - first)
+    return block
+
+
+def read_blocks(source: Source, start: int, stop: int) -> Iterator[FloatArray]:
+    """Yield the frames start .. stop in blocks (n, channels)."""
+    size = math.ceil(BLOCK_SECONDS * source.rate)
+    for position in range(start, stop, size):
+        yield source.read(position, min(size, stop - position))
+
+
+@dataclass(frozen=True)
+class Level:
+    """How loud audio is: peak of any channel, gated RMS of the mono sum (full scale 1.0)."""
+
+    peak: float
+    rms: float
+
+    @property
+    def gain(self) -> float:
+        """The factor that brings the RMS to the model's reference; 1 for silence."""
+        if self.rms <= 0.0:
+            return 1.0
+        gain_db = REFERENCE_DB - 20.0 * math.log10(self.rms)
+        return float(10.0 ** (min(gain_db, MAX_GAIN_DB) / 20.0))
+
+
+def measure_level(blocks: Iterator[FloatArray], rate: int, name: str) -> Level:
+    """Measure audio in one pass and make sure that all of it is finite.
+
+    Blocks of 0.1 s more than 20 dB below the mean are left out of the RMS, so that
+    rests do not make a song seem quiet.
+
+    Args:
+        blocks: (n, channels), any sizes.
+        rate: Hz.
+        name: what an error calls the audio.
+
+    Raises:
+        AudioError: if a sample is NaN or infinite.
+    """
+    size = math.ceil(GATE_SECONDS * rate)
+    peak, powers = 0.0, []
+    for block in blocks:
+        highest = float(np.max(np.abs(block), initial=0.0))
+        if not math.isfinite(highest):
+            raise AudioError(f"{name} has samples that are not finite numbers (NaN or infinite)")
+        peak = max(peak, highest)
+        mono = block.mean(axis=1, dtype=np.float64)
+        edges = np.arange(0, len(mono), size)
+        powers.append(np.add.reduceat(mono * mono, edges) / np.diff(edges, append=len(mono)))
+    power = np.concatenate(powers) if powers else np.zeros(1)
+    loud = power[power >= power.mean() * 10.0 ** (GATE_DB / 10.0)]
+    return Level(peak, math.sqrt(float(loud.mean())))
+
+
+class Resampler:
+    """Streaming conversion of the rate: no delay, linear phase, frame 0 stays frame 0.
+
+    Args:
+        rate_in: Hz.
+        rate_out: Hz.
+        channels: samples per frame.
+    """
+
+    def __init__(self, rate_in: int, rate_out: int, channels: int):
+        self._stream = (
+            None
+            if rate_in == rate_out
+            else soxr.ResampleStream(
+                rate_in, rate_out, channels, dtype="float32", quality=RESAMPLE_QUALITY
+            )
+        )
+
+    def push(self, block: FloatArray, last: bool = False) -> FloatArray:
+        """Return the frames (n, channels) that `block` completes; `last` flushes the rest."""
+        if self._stream is None:
+            return block
+        out: FloatArray = self._stream.resample_chunk(np.ascontiguousarray(block), last=last)
+        return out
+
+
+def _reason(error: Exception) -> str:
+    """Return the reader's own words without the path that we name ourselves."""
+    words = getattr(error, "error_string", None) or str(error)
+    return words.removeprefix("Error : ").rstrip(".").lower()
+
+
+def _check_whole(name: str, parser_log: str) -> None:
+    """Refuse a file whose audio chunk is longer than the file.
+
+    libsndfile reads such files without an error and only logs both sizes. The sizes that
+    programs write to a pipe, where they cannot know better, are let through.
+    """
+    found = re.search(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", parser_log, re.MULTILINE)
+    if found is None:
+        return
+    declared, there = int(found[1]), int(found[2])
+    unknown = declared == 0 or declared >= 0xFFFF_0000 or 0x7FFF_F000 <= declared <= 0x7FFF_FFFF
+    if declared > there and not unknown:
+        raise AudioError(f"{name} is cut off: {there} of {declared} bytes of audio are there")

@@ -1,0 +1,232 @@
+"""What the networks say of a mixture's stems: masks or mels, window by window.
+
+Streams of pieces (start, values) go out, to be joined by `windows.cross_fade`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from bandmate_server.arrays import FloatArray
+from bandmate_server.progress import Monitor
+from bandmate_server.sampler import (
+    Known,
+    Step,
+    guidance_weights,
+    reference_steps,
+    sample,
+    trailing_steps,
+)
+from bandmate_server.session import Condition, Encoded, Model
+from bandmate_server.settings import Solver
+from bandmate_server.windows import Layout, fade_weights
+
+Waves = Iterator[tuple[int, FloatArray]]  # (start in latent frames, wave (N,))
+
+MASK_POWER = 2.0  # of mel magnitudes, when masks are made of mels
+CHUNK_WINDOWS = 64  # denoised jointly: ten minutes, about 25 MB an array
+NOISE_BLOCK = 256  # latent frames whose noise is drawn at once
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """How to sample: all settings decided."""
+
+    steps: int
+    solver: Solver
+    guidance: float
+    eta: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class StemMels:
+    """Log-mels of one window: stems (S, N, M) and the mixture (N, M), from latent frame `start`."""
+
+    start: int
+    stems: FloatArray
+    mixture: FloatArray
+
+
+def head_masks(
+    model: Model, waves: Waves, count: int, monitor: Monitor
+) -> Iterator[tuple[int, FloatArray]]:
+    """Yield (first mel frame, shares (N, S+1, M)) of every window by the mask head.
+
+    Args:
+        model: with a mask head.
+        waves: of the windows.
+        count: how many there are.
+        monitor: hears of every window.
+    """
+    for index, (start, wave) in enumerate(waves):
+        monitor.report("separate", index / count)
+        logits = model.share_masks(model.encode(wave[None]).latent)[0]
+        yield start * model.spec.latent_ratio, softmax(logits, axis=0).swapaxes(0, 1)
+
+
+def softmax(logits: FloatArray, axis: int) -> FloatArray:
+    """Return exp(logits), normalised to sum to 1 along an axis."""
+    powers: FloatArray = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    powers /= powers.sum(axis=axis, keepdims=True)
+    return powers
+
+
+def mel_masks(pieces: Iterator[StemMels], ratio: int) -> Iterator[tuple[int, FloatArray]]:
+    """Yield (first mel frame, shares (N, S+1, M)): powers of the stems and what they leave over.
+
+    Args:
+        pieces: log-mels of windows.
+        ratio: mel frames per latent frame.
+    """
+    for piece in pieces:
+        stems = np.exp(MASK_POWER * piece.stems)
+        rest = np.maximum(np.exp(MASK_POWER * piece.mixture) - stems.sum(axis=0), 0.0)
+        powers = np.concatenate([stems, rest[None]])
+        yield piece.start * ratio, (powers / powers.sum(axis=0)).swapaxes(0, 1)
+
+
+def diffusion_mels(
+    model: Model, waves: Waves, layout: Layout, how: Diffusion, monitor: Monitor
+) -> Iterator[StemMels]:
+    """Yield the log-mels of every window, denoised jointly with its neighbours.
+
+    At every step the predictions of overlapping windows are averaged. Chunks of many windows
+    follow each other; a chunk begins with the last window of the one before, which it takes
+    as known.
+
+    Args:
+        model: any.
+        waves: of the windows in `layout`.
+        layout: where they lie.
+        how: steps, solver, guidance, noise and seed.
+        monitor: hears of every window and step.
+    """
+    chunk: list[tuple[int, Encoded]] = []
+    known: FloatArray | None = None
+    done, count = 0, len(layout.starts)
+    for index, (start, wave) in enumerate(waves):
+        chunk.append((start, model.encode(wave[None])))
+        if len(chunk) < CHUNK_WINDOWS and index + 1 < count:
+            continue
+        work = _Chunk(model, chunk, layout, how, known)
+        latents = work.run(monitor, done / count, (index + 1) / count)
+        fresh = chunk if known is None else chunk[1:]
+        for begin, encoded in fresh:
+            monitor.check()
+            own = latents[:, :, begin - chunk[0][0] :][:, :, : layout.window]
+            yield StemMels(begin, model.decode(np.ascontiguousarray(own)), encoded.log_mel[0])
+        known = latents[:, :, -layout.window :]
+        chunk, done = chunk[-1:], index + 1
+
+
+class _Chunk:
+    """Windows that are denoised together.
+
+    Args:
+        model: the denoiser.
+        windows: starts, and what the encoder heard.
+        layout: of all windows.
+        how: to sample.
+        known: latents (S, C, T, F) of the first window, if a chunk before has found them.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        windows: list[tuple[int, Encoded]],
+        layout: Layout,
+        how: Diffusion,
+        known: FloatArray | None,
+    ):
+        self._model, self._windows, self._how, self._known = model, windows, how, known
+        self._first, self._window = windows[0][0], layout.window
+        self._length = windows[-1][0] + layout.window - self._first
+        self._fade = fade_weights(layout.window, layout.overlap)[:, None]
+        self._weight = np.zeros((self._length, 1), np.float32)
+        for start, _ in windows:
+            self._weight[self._place(start)] += self._fade
+
+    def run(self, monitor: Monitor, begin: float, end: float) -> FloatArray:
+        """Return the clean latents (S, C, T, F), reporting from `begin` to `end`."""
+        how, steps = self._how, sampling_steps(self._model, self._how.steps)
+        calls = 0
+
+        def estimate(x: FloatArray, level: int) -> FloatArray:
+            nonlocal calls
+            total = np.zeros_like(x)
+            for start, encoded in self._windows:
+                monitor.report("separate", begin + (end - begin) * calls / self._calls(len(steps)))
+                calls += 1
+                place = self._place(start)
+                total[:, :, place] += self._fade * self._denoise(x[:, :, place], level, encoded)
+            total /= self._weight
+            return total
+
+        x = self._noise(0)
+        return sample(
+            estimate, x, steps, how.solver, how.eta, lambda k: self._noise(1 + 2 * k), self._given()
+        )
+
+    def _calls(self, steps: int) -> int:
+        return steps * len(self._windows)
+
+    def _place(self, start: int) -> slice:
+        """Return where the window lies in the chunk."""
+        return slice(start - self._first, start - self._first + self._window)
+
+    def _denoise(self, x: FloatArray, level: int, encoded: Encoded) -> FloatArray:
+        """Return one window's guided estimate."""
+        with_mixture, without = guidance_weights(self._how.guidance)
+        halves = [(with_mixture, Condition(encoded.latent)), (without, Condition())]
+        used = [half for half in halves if half[0] != 0.0]
+        x0: FloatArray = self._model.denoise(np.ascontiguousarray(x[None]), level, used).x0[0]
+        return x0
+
+    def _noise(self, draw: int) -> FloatArray:
+        spec = self._model.spec
+        cell = (len(spec.stems), spec.latent_channels, spec.latent_bands)
+        return latent_noise(self._how.seed, draw, self._first, self._length, cell)
+
+    def _given(self) -> Known | None:
+        """Return what the chunk before has settled."""
+        if self._known is None:
+            return None
+        latents = np.zeros((*self._known.shape[:2], self._length, self._known.shape[3]), np.float32)
+        latents[:, :, : self._window] = self._known
+        mask = np.zeros((self._length, 1), np.float32)
+        mask[: self._window] = 1.0
+        return Known(latents, mask, lambda k: self._noise(2 + 2 * k))
+
+
+def sampling_steps(model: Model, count: int) -> list[Step]:
+    """Return the steps that suit the model: the paper's own, or from the highest level down."""
+    if model.spec.conditioning == "mixture":
+        return reference_steps(model.alphas, count)
+    return trailing_steps(model.alphas, count)
+
+
+def latent_noise(
+    seed: int, draw: int, start: int, count: int, cell: tuple[int, int, int]
+) -> FloatArray:
+    """Return standard normal noise (S, C, count, F) that depends on place, not on windows.
+
+    Args:
+        seed: of the take.
+        draw: which noise of the take.
+        start: first latent frame.
+        count: latent frames.
+        cell: S, C, F.
+    """
+    stems, channels, bands = cell
+    first = start // NOISE_BLOCK
+    blocks: list[FloatArray] = []
+    for block in range(first, (start + count - 1) // NOISE_BLOCK + 1):
+        source = np.random.Philox(key=np.array([seed, draw], np.uint64), counter=[0, 0, block, 0])
+        shape = (stems, channels, NOISE_BLOCK, bands)
+        blocks.append(np.random.Generator(source).standard_normal(shape, np.float32))
+    offset = start - first * NOISE_BLOCK
+    return np.concatenate(blocks, axis=2)[:, :, offset : offset + count]

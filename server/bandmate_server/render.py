@@ -1,0 +1,174 @@
+"""Stem masks on the mel grid + the original audio -> stems at the original's rate."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandmate_server.arrays import FloatArray
+from bandmate_server.audio import Source, read_padded
+from bandmate_server.mel import band_edges, triangles
+from bandmate_server.spec import MelSpec
+from bandmate_server.windows import Region
+
+WINDOW_SECONDS = 0.064
+OVERLAPS = 4  # frames over every sample
+BLOCK_SAMPLES = 200_000  # windowed at once: what the processor's cache holds
+TOP_BANDS = 3  # whose mean mask stands for all above the mel's reach
+
+
+class Track:
+    """A stream of frames that is read at rising, fractional positions.
+
+    Args:
+        pieces: arrays (n, ...), one after the other; time is the first axis.
+        first: the position of the first frame.
+    """
+
+    def __init__(self, pieces: Iterator[FloatArray], first: int):
+        self._pieces = pieces
+        self._held: FloatArray = next(pieces)
+        self._first = first
+
+    def __len__(self) -> int:
+        """Return how many frames are held."""
+        return len(self._held)
+
+    def at(self, positions: NDArray[np.float64]) -> FloatArray:
+        """Return the frames at ascending positions (n,): linear between, constant beyond."""
+        base = np.floor(positions).astype(np.int64)
+        self._fetch(int(base[0]), int(base[-1]) + 2)
+        top = len(self._held) - 1
+        lower = np.clip(base - self._first, 0, top)
+        upper = np.clip(base + 1 - self._first, 0, top)
+        shape = (-1,) + (1,) * (self._held.ndim - 1)
+        share = (positions - base).astype(np.float32).reshape(shape)
+        low = self._held[lower]
+        return low + share * (self._held[upper] - low)
+
+    def _fetch(self, begin: int, stop: int) -> None:
+        """Hold frames begin .. stop as far as there are any, and drop what lies before."""
+        parts = [self._held]
+        while self._first + sum(map(len, parts)) < stop:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            parts.append(piece)
+        if len(parts) > 1:
+            self._held = np.concatenate(parts)
+        spare = min(max(begin - self._first, 0), len(self._held) - 1)
+        self._held, self._first = self._held[spare:], self._first + spare
+
+
+def fft_size(rate: int) -> int:
+    """Return the window length for a rate: about 64 ms, a multiple of 4 and quick to transform."""
+    size = 4 * math.ceil(WINDOW_SECONDS * rate / 4)
+    while not _is_smooth(size):
+        size += 4
+    return size
+
+
+def band_weights(mel: MelSpec, rate: int, size: int) -> FloatArray:
+    """Return the weight of every mel band in every bin's mask (M, size // 2 + 1).
+
+    The transposed filter bank, normalised over the bands; bins below the first band's centre
+    follow it, bins above the last one's the mean of the top bands.
+    """
+    bins = np.arange(size // 2 + 1, dtype=np.float64) * (rate / size)
+    centres = band_edges(mel)[1:-1]
+    weights = triangles(mel, bins)
+    weights[0, bins <= centres[0]] = 1.0
+    above = bins >= centres[-1]
+    weights[:, above] = 0.0
+    weights[-TOP_BANDS:, above] = 1.0
+    normalised: FloatArray = (weights / weights.sum(axis=0)).astype(np.float32)
+    return normalised
+
+
+def render_masks(
+    source: Source, region: Region, masks: Track, origin: int, mel: MelSpec, threads: int
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Yield (audio (n, channels), stems (S, n, channels)) from the region's start to its end.
+
+    Args:
+        source: the original.
+        region: of the source.
+        masks: frames (S, M), the share of each stem to render in each mel cell.
+        origin: frame of the source at which mel frame 0 is centred.
+        mel: what the masks' grid is.
+        threads: how many blocks are filtered at once; the result does not depend on it.
+    """
+    size = fft_size(source.rate)
+    hop, lead = size // OVERLAPS, size - size // OVERLAPS
+    weights = band_weights(mel, source.rate, size)
+    per_frame = mel.hop * source.rate / mel.sample_rate  # source frames per mel frame
+    total = math.ceil((region.frames + lead) / hop)
+    block = max(BLOCK_SAMPLES // (size * source.channels), 2 * OVERLAPS)  # frames
+    waiting: deque[tuple[FloatArray, Future[FloatArray]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+
+        def submit(first: int) -> None:
+            count = min(block, total - first)
+            begin = region.start - lead + first * hop
+            audio = read_padded(source, begin, size + (count - 1) * hop)
+            centres = begin + size / 2 + hop * np.arange(count, dtype=np.float64)
+            gains = masks.at((centres - origin) / per_frame)  # (count, S, M)
+            waiting.append((audio, pool.submit(_filter, audio, gains, weights, size)))
+
+        starts = range(0, total, block)
+        tail: FloatArray | None = None
+        position = -lead
+        for index, first in enumerate(starts):
+            submit(first)
+            while len(waiting) > (threads if index + 1 < len(starts) else 0):
+                audio, filtered = waiting.popleft()
+                parts = filtered.result()
+                if tail is not None:
+                    parts[..., :lead] += tail
+                whole = parts.shape[-1] - lead  # samples that no later frame reaches
+                tail = parts[..., whole:]
+                inside = slice(max(-position, 0), min(whole, region.frames - position))
+                position += whole
+                yield audio[inside], parts[..., inside].swapaxes(1, 2)
+
+
+def _filter(audio: FloatArray, gains: FloatArray, weights: FloatArray, size: int) -> FloatArray:
+    """Return filtered audio before the overlap with its neighbours (S, channels, samples).
+
+    Args:
+        audio: (samples, channels).
+        gains: of each frame, stem and mel band (count, S, M).
+        weights: of each band in each bin (M, bins).
+        size: of the window, samples.
+    """
+    count, stems, _ = gains.shape
+    channels, hop = audio.shape[1], size // OVERLAPS
+    masks = gains @ weights  # (count, S, bins)
+    window = np.sin(np.pi * np.arange(size) / size).astype(np.float32)  # the root of a Hann
+    frames = np.lib.stride_tricks.sliding_window_view(audio, size, axis=0)[::hop]
+    pieces = frames * window
+    spectra = np.fft.rfft(pieces, axis=-1)  # (count, channels, bins)
+    product = np.empty_like(spectra)
+    out = np.zeros((stems, channels, count + OVERLAPS - 1, hop), np.float32)
+    window *= np.float32(2.0 / OVERLAPS)  # Now for the synthesis: frames add up to one.
+    for stem in range(stems):
+        np.multiply(spectra, masks[:, stem, None, :], out=product)
+        np.fft.irfft(product, size, axis=-1, out=pieces)  # type: ignore[arg-type] # float32 is fine
+        pieces *= window
+        quarters = pieces.reshape(count, channels, OVERLAPS, hop).swapaxes(0, 1)
+        for quarter in range(OVERLAPS):
+            out[stem, :, quarter : quarter + count] += quarters[:, :, quarter]
+    return out.reshape(stems, channels, -1)
+
+
+def _is_smooth(number: int) -> bool:
+    """Whether 2, 3 and 5 are its only prime factors."""
+    for prime in (2, 3, 5):
+        while number % prime == 0:
+            number //= prime
+    return number == 1

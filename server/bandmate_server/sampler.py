@@ -1,0 +1,190 @@
+"""Diffusion sampling as pure functions: schedule, steps, solvers, inpainting.
+
+A denoiser estimates the clean latents x0 at a noise level, whatever it was trained to predict.
+Noise level t has x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) n.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from bandmate_server.arrays import FloatArray
+from bandmate_server.settings import Solver
+from bandmate_server.spec import ScheduleSpec
+
+Estimate = Callable[[FloatArray, int], FloatArray]  # (noisy latents, level) -> clean latents
+
+
+class Noise(Protocol):
+    """Where fresh noise comes from; calls with the same arguments return the same values."""
+
+    def __call__(self, draw: int) -> FloatArray:
+        """Return standard normal noise of the latents' shape for the given draw."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: from noise level `level` with abar = `alpha` to the level with `alpha_prev`."""
+
+    level: int
+    alpha: float
+    alpha_prev: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """Latents that are given: where `mask` is 1 they replace x at every step.
+
+    latents: clean, of x's shape.
+    mask: broadcasts to x's shape, 1 = given.
+    noise: fresh noise for the k-th step.
+    """
+
+    latents: FloatArray
+    mask: FloatArray
+    noise: Noise
+
+
+def cumulative_alphas(schedule: ScheduleSpec) -> FloatArray:
+    """Return abar of every training step (steps,), rounded to float32.
+
+    Source: the published configuration, beta linear in its square root.
+    """
+    ends = math.sqrt(schedule.beta_start), math.sqrt(schedule.beta_end)
+    roots = np.linspace(*ends, schedule.steps)
+    return np.cumprod(1.0 - roots**2).astype(np.float32)
+
+
+def reference_steps(alphas: FloatArray, count: int) -> list[Step]:
+    """Return the DDIM steps of the published system, first to run first.
+
+    The levels are 1, 1 + c, 1 + 2c, ... with c = 1000 // count: a count that does not
+    divide 1000 gives some more steps. The last step ends at abar[0], not at 1.
+
+    Args:
+        alphas: abar of every training step.
+        count: 1 to 999.
+    """
+    levels = np.arange(1, len(alphas), len(alphas) // count)
+    pairs = zip(levels, [0, *levels[:-1]], strict=True)
+    steps = [Step(int(a), float(alphas[a]), float(alphas[b])) for a, b in pairs]
+    return steps[::-1]
+
+
+def trailing_steps(alphas: FloatArray, count: int) -> list[Step]:
+    """Return `count` evenly spaced steps from the highest noise level down to none.
+
+    Source: Lin et al. 2024, "Common diffusion noise schedules", trailing spacing.
+
+    Args:
+        alphas: abar of every training step.
+        count: 1 to 999.
+    """
+    levels = np.round(len(alphas) - np.arange(count) * len(alphas) / count).astype(int) - 1
+    after = [*(float(alphas[level]) for level in levels[1:]), 1.0]
+    return [Step(int(a), float(alphas[a]), b) for a, b in zip(levels, after, strict=True)]
+
+
+def add_noise(clean: FloatArray, noise: FloatArray, alpha: float) -> FloatArray:
+    """Return clean latents at the noise level with abar = alpha."""
+    return math.sqrt(alpha) * clean + math.sqrt(1.0 - alpha) * noise
+
+
+def guidance_weights(guidance: float) -> tuple[float, float]:
+    """Return the weights of the conditional and the unconditional estimate.
+
+    w = 1 leaves only the first, w = 0 only the second: a weight of 0 need not be computed.
+    """
+    return guidance, 1.0 - guidance
+
+
+def ddim_step(
+    x: FloatArray, x0: FloatArray, step: Step, eta: float, noise: FloatArray
+) -> FloatArray:
+    """Move to the next, less noisy level.
+
+    Args:
+        x: noisy latents, any shape.
+        x0: the estimate of the clean ones.
+        step: from where to where.
+        eta: 0 deterministic .. 1 as noisy as the training process.
+        noise: standard normal.
+
+    Source: Song et al. 2021 (DDIM), eq. 12 and 16; sigma in float64 as the published system.
+    """
+    a, b = step.alpha, step.alpha_prev
+    sigma = eta * math.sqrt((1.0 - b) / (1.0 - a) * (1.0 - a / b))
+    eps = (x - math.sqrt(a) * x0) / math.sqrt(1.0 - a)
+    moved = math.sqrt(b) * x0 + math.sqrt(max(1.0 - b - sigma * sigma, 0.0)) * eps
+    return np.asarray(moved + sigma * noise if sigma > 0.0 else moved, np.float32)
+
+
+def dpm_step(
+    x: FloatArray, x0: FloatArray, step: Step, earlier: tuple[FloatArray, Step] | None
+) -> FloatArray:
+    """Move to the next level by the second-order multistep solver.
+
+    Args:
+        x: noisy latents, any shape.
+        x0: the estimate of the clean ones.
+        step: from where to where.
+        earlier: estimate and step before this one; None makes this step first order, as is
+            the step to no noise at all, where the second-order term has no limit.
+
+    Source: Lu et al. 2022 (DPM-Solver++), algorithm 2 (2M).
+    """
+    target = x0
+    if earlier is not None and step.alpha_prev < 1.0:
+        x0_earlier, step_earlier = earlier
+        width = _log_snr(step.alpha_prev) - _log_snr(step.alpha)
+        width_earlier = _log_snr(step.alpha) - _log_snr(step_earlier.alpha)
+        slope = width / (2.0 * width_earlier)
+        target = (1.0 + slope) * x0 - slope * x0_earlier
+    sigma, sigma_prev = math.sqrt(1.0 - step.alpha), math.sqrt(1.0 - step.alpha_prev)
+    ratio = sigma_prev / sigma
+    return ratio * x + (math.sqrt(step.alpha_prev) - ratio * math.sqrt(step.alpha)) * target
+
+
+def sample(
+    estimate: Estimate,
+    x: FloatArray,
+    steps: list[Step],
+    solver: Solver,
+    eta: float,
+    noise: Noise,
+    known: Known | None = None,
+) -> FloatArray:
+    """Run all steps and return the last x.
+
+    Args:
+        estimate: the denoiser; what it raises (cancellation) goes through.
+        x: latents at the first step's noise level, any shape.
+        steps: first to run first.
+        solver: "ddim" or "dpm"; dpm ignores eta.
+        eta: of DDIM.
+        noise: fresh noise of the k-th step.
+        known: latents that replace x's before every step.
+    """
+    earlier: tuple[FloatArray, Step] | None = None
+    for index, step in enumerate(steps):
+        if known is not None:
+            given = add_noise(known.latents, known.noise(index), step.alpha)
+            x = known.mask * given + (1.0 - known.mask) * x
+        x0 = estimate(x, step.level)
+        if solver == "ddim":
+            fresh = noise(index) if eta > 0.0 else np.zeros_like(x)
+            x = ddim_step(x, x0, step, eta, fresh)
+        else:
+            x = dpm_step(x, x0, step, earlier)
+            earlier = (x0, step)
+    return x
+
+
+def _log_snr(alpha: float) -> float:
+    """Return lambda = log(sqrt(abar) / sqrt(1 - abar))."""
+    return 0.5 * (math.log(alpha) - math.log1p(-alpha))

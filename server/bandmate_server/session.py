@@ -1,0 +1,208 @@
+"""ONNX files -> plain callables on arrays, with the provider chosen and its time counted."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bandmate_server.arrays import FloatArray
+from bandmate_server.bundle import Bundle, load_bundle
+from bandmate_server.devices import CPU, choose_device, count_cores
+from bandmate_server.errors import BundleError, DeviceError
+from bandmate_server.graphs import check_shapes, first_line, graph_shapes, open_session
+from bandmate_server.sampler import cumulative_alphas
+from bandmate_server.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """log_mel (B, N, M); latent, latent_std (B, C, T, F): scaled posterior mean and deviation."""
+
+    log_mel: FloatArray
+    latent: FloatArray
+    latent_std: FloatArray
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What one half of the guidance is told; None is absent.
+
+    mixture: latent (B, C, T, F) of the full mixture, or of the backing to which stems are added.
+    full: whether it is the full mixture.
+    known: clean latents (B, S, C, T, F) of given stems, zeros elsewhere.
+    known_mask: (B, S, T), 1 = given.
+    """
+
+    mixture: FloatArray | None = None
+    full: bool = True
+    known: FloatArray | None = None
+    known_mask: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """x0 (B, S, C, T, F); mask_logits (B, S+1, N, M), `other` last, None without a mask head."""
+
+    x0: FloatArray
+    mask_logits: FloatArray | None
+
+
+def open_model(
+    name: str | Path = "mini", device: str = "auto", threads: int | None = None
+) -> Model:
+    """Open a bundle for inference.
+
+    Args:
+        name: of an installed bundle, or its folder.
+        device: "auto", "cpu" or "cuda".
+        threads: of ONNX Runtime; None takes the physical cores.
+
+    Raises:
+        BundleError: naming the file that is missing, damaged, swapped or of other shapes.
+        DeviceError: if the device word is unknown.
+    """
+    return Model(load_bundle(name), device, threads)
+
+
+class Model:
+    """The four networks of a bundle. Encoder and denoiser open at once, the others when used.
+
+    provider: what ONNX Runtime really runs on.
+    warnings: why the wanted device was not taken.
+    ort_seconds: time spent inside ONNX Runtime so far.
+    alphas: abar of every noise level (steps,).
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "auto", threads: int | None = None):
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads}: expected 1 or more")
+        choice = choose_device(device)
+        self.bundle = bundle
+        self.spec = bundle.spec
+        self.device = device
+        self.threads = threads or count_cores()
+        self.provider = choice.provider
+        self.warnings = list(choice.warnings)
+        self.ort_seconds = 0.0
+        self.alphas = cumulative_alphas(self.spec.schedule)
+        self._sessions: dict[str, Any] = {}
+        for graph in ("encoder", "denoiser"):
+            self._session(graph)
+
+    def encode(self, wave: FloatArray) -> Encoded:
+        """Return mel and latents of waves (B, N), N a multiple of spec.block_samples."""
+        return Encoded(*self._run("encoder", {"wave": wave}))
+
+    def denoise(
+        self, x: FloatArray, level: int, conditions: Sequence[tuple[float, Condition]]
+    ) -> Denoised:
+        """Return the guided estimate of the clean latents.
+
+        Args:
+            x: noisy latents (B, S, C, T, F).
+            level: noise level, 0 to 999.
+            conditions: one or two weights with their conditions; they sum to 1. The mask
+                logits are those of the first.
+        """
+        alpha = float(self.alphas[level])
+        return self._denoise(x, level, alpha, conditions)
+
+    def share_masks(self, mixture: FloatArray) -> FloatArray:
+        """Return the mask head's logits (B, S+1, N, M), `other` last, for mixtures (B, C, T, F).
+
+        The head is trained at the highest level with no noisy latents at all: alpha is 0.
+        """
+        shape = (len(mixture), len(self.spec.stems), *mixture.shape[1:])
+        condition = Condition(mixture)
+        level = self.spec.schedule.steps - 1
+        found = self._denoise(np.zeros(shape, np.float32), level, 0.0, [(1.0, condition)])
+        assert found.mask_logits is not None
+        return found.mask_logits
+
+    def _denoise(
+        self, x: FloatArray, level: int, alpha: float, conditions: Sequence[tuple[float, Condition]]
+    ) -> Denoised:
+        """Run the denoiser with abar = alpha."""
+        batch = np.ones(len(x), np.float32)
+        feeds = {
+            "x": x,
+            "level": batch * level,
+            "alpha": batch * math.sqrt(alpha),
+            "sigma": batch * math.sqrt(1.0 - alpha),
+            "guidance": np.array([weight for weight, _ in conditions], np.float32),
+        }
+        feeds |= _condition_feeds([condition for _, condition in conditions], x.shape, self.spec)
+        found = self._run("denoiser", feeds)
+        return Denoised(found[0], found[1] if self.spec.mask_head else None)
+
+    def decode(self, latent: FloatArray) -> FloatArray:
+        """Return log-mels (B, N, M) of scaled latents (B, C, T, F)."""
+        return self._run("decoder", {"latent": latent})[0]
+
+    def vocode(self, log_mel: FloatArray) -> FloatArray:
+        """Return waves (B, N * hop) of log-mels (B, N, M)."""
+        wave = self._run("vocoder", {"log_mel": log_mel})[0]
+        return wave[:, : log_mel.shape[1] * self.spec.mel.hop]
+
+    def _run(self, graph: str, feeds: dict[str, FloatArray]) -> list[FloatArray]:
+        session = self._session(graph)
+        outputs = list(graph_shapes(graph, self.spec)[1])
+        began = time.perf_counter()
+        try:
+            found: list[FloatArray] = session.run(outputs, feeds)
+        except Exception as error:  # ONNX Runtime's errors share no other base.
+            where = f"{self.bundle.files[graph]} failed on {self.provider}"
+            raise DeviceError(f"{where}: {first_line(error)}") from error
+        finally:
+            self.ort_seconds += time.perf_counter() - began
+        return found
+
+    def _session(self, graph: str) -> Any:
+        """Return the graph's session, opened and checked on first use."""
+        if graph not in self._sessions:
+            session = self._open(self.bundle.files[graph])
+            check_shapes(session, self.bundle.files[graph], graph, self.spec)
+            self._sessions[graph] = session
+        return self._sessions[graph]
+
+    def _open(self, file: Path) -> Any:
+        """Open a file on the provider, or on the CPU with a warning that says why."""
+        if self.provider == CPU:
+            return open_session(file, (CPU,), self.threads)
+        try:
+            session = open_session(file, (self.provider, CPU), self.threads)
+            if session.get_providers()[0] == self.provider:
+                return session
+            why = "its libraries (CUDA, cuDNN) cannot be loaded"
+        except BundleError as error:
+            why = str(error)
+        self.warnings.append(f"{self.provider} does not start, {why}: using the CPU")
+        self.provider = CPU
+        return open_session(file, (CPU,), self.threads)
+
+
+def _condition_feeds(
+    conditions: Sequence[Condition], shape: tuple[int, ...], spec: ModelSpec
+) -> dict[str, FloatArray]:
+    """Stack conditions along G for latents of `shape` (B, S, C, T, F); absent ones are zeros."""
+    batch, stems, channels, length, bands = shape
+    halves = len(conditions)
+    mixture = np.zeros((halves, batch, channels, length, bands), np.float32)
+    kind = np.zeros((halves, batch, 2), np.float32)
+    known = np.zeros((halves, *shape), np.float32)
+    mask = np.zeros((halves, batch, stems, length), np.float32)
+    for half, condition in enumerate(conditions):
+        if condition.mixture is not None:
+            mixture[half] = condition.mixture
+            kind[half, :, 0 if condition.full else 1] = 1.0
+        if condition.known is not None and condition.known_mask is not None:
+            known[half], mask[half] = condition.known, condition.known_mask
+    if spec.conditioning == "mixture":
+        return {"mixture": mixture}
+    return {"mixture": mixture, "mixture_kind": kind, "known": known, "known_mask": mask}

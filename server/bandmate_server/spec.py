@@ -1,0 +1,114 @@
+"""The facts that every package shares: rates, mel, latent shape, stems, presets.
+
+Axis letters used in shape comments everywhere:
+
+    B  batch                     S  stems, in the order of `STEMS`
+    C  latent channels           T  latent frames (40 ms)
+    F  latent bands              N  audio samples or mel frames, as the text says
+    M  mel bands                 G  guidance halves (1 or 2)
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+STEMS = ("bass", "drums", "guitar", "piano")
+OTHER = "other"
+
+Prediction = Literal["eps", "v"]
+Conditioning = Literal["mixture", "learnt"]
+
+
+@dataclass(frozen=True)
+class MelSpec:
+    """The log-mel front end: ln(max(mel, floor)) of DFT magnitudes, Slaney bands."""
+
+    sample_rate: int = 16_000  # Hz
+    fft_size: int = 1024  # samples, periodic Hann window of the same length
+    hop: int = 160  # samples
+    bands: int = 64
+    fmin: float = 0.0  # Hz
+    fmax: float = 8000.0  # Hz
+    floor: float = 1e-5  # magnitude
+
+
+@dataclass(frozen=True)
+class ScheduleSpec:
+    """Noise levels: beta from start to end, linear in its square root."""
+
+    steps: int = 1000
+    beta_start: float = 0.0015
+    beta_end: float = 0.0195
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What the engine must know of a model; stored in its bundle and ONNX files.
+
+    `conditioning` names the denoiser's inputs: "mixture" is the paper's (the mixture's
+    latent, zeros for none), "learnt" adds the mixture's kind and known stems with a mask.
+    """
+
+    name: str
+    prediction: Prediction = "eps"
+    conditioning: Conditioning = "mixture"
+    mask_head: bool = False
+    stems: tuple[str, ...] = STEMS
+    mel: MelSpec = field(default_factory=MelSpec)
+    schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
+    latent_channels: int = 8
+    latent_ratio: int = 4  # mel frames, and mel bands, per latent cell
+    latent_multiple: int = 8  # latent frames: every length is a multiple
+    window_latents: int = 256  # latent frames in one window (10.24 s)
+
+    @property
+    def latent_bands(self) -> int:
+        """Latent cells along frequency (F)."""
+        return self.mel.bands // self.latent_ratio
+
+    @property
+    def latent_hop(self) -> int:
+        """Audio samples per latent frame."""
+        return self.mel.hop * self.latent_ratio
+
+    @property
+    def window_frames(self) -> int:
+        """Mel frames in one window."""
+        return self.window_latents * self.latent_ratio
+
+    @property
+    def window_samples(self) -> int:
+        """Audio samples, at the model's rate, in one window."""
+        return self.window_latents * self.latent_hop
+
+    @property
+    def block_samples(self) -> int:
+        """Audio samples of which every encoder input is a multiple."""
+        return self.latent_multiple * self.latent_hop
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the spec as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> ModelSpec:
+        """Rebuild a spec from `to_json`.
+
+        Raises:
+            ValueError: if a key is unknown or missing, or a value has the wrong type.
+        """
+        try:
+            values = dict(data)
+            values["mel"] = MelSpec(**values["mel"])
+            values["schedule"] = ScheduleSpec(**values["schedule"])
+            values["stems"] = tuple(values["stems"])
+            return cls(**values)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a model spec: {error}") from error
+
+
+MEL = MelSpec()
+PAPER = ModelSpec(name="paper")
+MINI = replace(PAPER, name="mini", prediction="v", conditioning="learnt", mask_head=True)
+PRESETS = {"paper": PAPER, "mini": MINI}

@@ -1,0 +1,208 @@
+"""A whole bundle of tiny ONNX graphs with the real signatures and trivial maths."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from bandmate_server.arrays import FloatArray
+from bandmate_server.bundle import list_bundles
+from bandmate_server.graphs import graph_shapes
+from bandmate_server.mel import filter_bank
+from bandmate_server.session import Model, open_model
+from bandmate_server.spec import MINI, PAPER, ModelSpec
+
+HEAD = replace(MINI, name="fake")
+PLAIN = replace(PAPER, name="fake-paper")
+OPSET = 20
+
+Node = tuple[str, list[str], list[str], dict[str, Any]]
+
+
+def _graph(
+    spec: ModelSpec, graph: str, nodes: list[Node], constants: dict[str, Any]
+) -> onnx.ModelProto:
+    inputs, outputs = graph_shapes(graph, spec)
+
+    def value(name: str, shape: tuple[int | None, ...]) -> onnx.ValueInfoProto:
+        axes = [axis or f"{name}_{index}" for index, axis in enumerate(shape)]
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, axes)
+
+    made = helper.make_graph(
+        [helper.make_node(op, ins, outs, **kw) for op, ins, outs, kw in nodes],
+        graph,
+        [value(*item) for item in inputs.items()],
+        [value(*item) for item in outputs.items()],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    about = {"graph": graph, "spec": spec.to_json()}
+    helper.set_model_props(model, {"bandmate": json.dumps(about)})
+    onnx.checker.check_model(model)
+    return model
+
+
+def _encoder(spec: ModelSpec) -> onnx.ModelProto:
+    size, hop, ratio = spec.mel.fft_size, spec.mel.hop, spec.latent_ratio
+    n = np.arange(size)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * n / size)
+    angles = 2 * np.pi * np.outer(np.arange(size // 2 + 1), n) / size
+    constants = {
+        "pads": np.array([0, 0, size // 2, 0, 0, size // 2]),
+        "cos": (window * np.cos(angles))[:, None].astype(np.float32),
+        "sin": (window * np.sin(angles))[:, None].astype(np.float32),
+        "bank": filter_bank(spec.mel).T,
+        "one": np.array([1]),
+        "zero": np.array([0]),
+        "minus": np.array([-1]),
+        "axis": np.array([1]),
+        "floor": np.array(spec.mel.floor, np.float32),
+        "none": np.array(0.0, np.float32),
+    }
+    nodes: list[Node] = [
+        ("Unsqueeze", ["wave", "one"], ["wave3"], {}),
+        ("Pad", ["wave3", "pads"], ["padded"], {"mode": "reflect"}),
+        ("Conv", ["padded", "cos"], ["re"], {"strides": [hop]}),
+        ("Conv", ["padded", "sin"], ["im"], {"strides": [hop]}),
+        ("Mul", ["re", "re"], ["re2"], {}),
+        ("Mul", ["im", "im"], ["im2"], {}),
+        ("Add", ["re2", "im2"], ["power"], {}),
+        ("Sqrt", ["power"], ["magnitude"], {}),
+        ("Transpose", ["magnitude"], ["turned"], {"perm": [0, 2, 1]}),
+        ("Slice", ["turned", "zero", "minus", "axis"], ["cut"], {}),
+        ("MatMul", ["cut", "bank"], ["mel"], {}),
+        ("Max", ["mel", "floor"], ["above"], {}),
+        ("Log", ["above"], ["log_mel"], {}),
+        ("Unsqueeze", ["log_mel", "one"], ["image"], {}),
+        ("AveragePool", ["image"], ["cell"], {"kernel_shape": [ratio] * 2, "strides": [ratio] * 2}),
+        ("Concat", ["cell"] * spec.latent_channels, ["latent"], {"axis": 1}),
+        ("Mul", ["latent", "none"], ["latent_std"], {}),
+    ]
+    return _graph(spec, "encoder", nodes, constants)
+
+
+def stem_shares(spec: ModelSpec) -> FloatArray:
+    """Return the mask logits that the fake denoiser gives (S+1, M): a wide bump for each stem."""
+    centres = np.linspace(0, spec.mel.bands - 1, len(spec.stems) + 1)[:, None]
+    logits: FloatArray = (-(((np.arange(spec.mel.bands) - centres) / 12.0) ** 2)).astype(np.float32)
+    return logits
+
+
+def _denoiser(spec: ModelSpec) -> onnx.ModelProto:
+    stems, ratio = len(spec.stems), float(spec.latent_ratio)
+    constants = {
+        "first": np.array([0]),
+        "one": np.array([1]),
+        "weight_shape": np.array([-1, 1, 1, 1, 1]),
+        "offsets": -np.arange(1, stems + 1, dtype=np.float32).reshape(1, stems, 1, 1, 1),
+        "scales": np.array([1, 1, ratio, ratio], np.float32),
+        "shares": stem_shares(spec)[None, :, None],
+        "little": np.linspace(-0.05, 0.05, stems + 1, dtype=np.float32).reshape(1, -1, 1, 1),
+    }
+    nodes: list[Node] = [
+        ("Reshape", ["guidance", "weight_shape"], ["weights"], {}),
+        ("Mul", ["mixture", "weights"], ["weighted"], {}),
+        ("ReduceSum", ["weighted", "first"], ["guided"], {"keepdims": 0}),
+        ("Unsqueeze", ["guided", "one"], ["guided5"], {}),
+        ("Add", ["guided5", "offsets"], ["x0"], {}),
+    ]
+    if spec.mask_head:
+        nodes += [
+            ("Gather", ["mixture", "index"], ["heard"], {"axis": 0}),
+            ("ReduceMean", ["heard", "one"], ["cells"], {"keepdims": 1}),
+            ("Resize", ["cells", "", "scales"], ["image"], {"mode": "nearest"}),
+            ("Mul", ["image", "little"], ["moving"], {}),
+            ("Add", ["moving", "shares"], ["mask_logits"], {}),
+        ]
+        constants["index"] = np.array(0)
+    return _graph(spec, "denoiser", nodes, constants)
+
+
+def _decoder(spec: ModelSpec) -> onnx.ModelProto:
+    ratio = float(spec.latent_ratio)
+    constants = {"one": np.array([1]), "scales": np.array([1, 1, ratio, ratio], np.float32)}
+    nodes: list[Node] = [
+        ("ReduceMean", ["latent", "one"], ["cells"], {"keepdims": 1}),
+        ("Resize", ["cells", "", "scales"], ["image"], {"mode": "nearest"}),
+        ("Squeeze", ["image", "one"], ["log_mel"], {}),
+    ]
+    return _graph(spec, "decoder", nodes, constants)
+
+
+def _vocoder(spec: ModelSpec) -> onnx.ModelProto:
+    """Return waves whose envelope is the mel's mean: enough to see time and level."""
+    tone = np.sin(2 * np.pi * np.arange(spec.mel.hop) / 40.0).astype(np.float32)
+    constants = {"last": np.array([2]), "tone": tone, "flat": np.array([0, -1])}
+    nodes: list[Node] = [
+        ("Exp", ["log_mel"], ["mel"], {}),
+        ("ReduceMean", ["mel", "last"], ["envelope"], {"keepdims": 1}),
+        ("Mul", ["envelope", "tone"], ["waves"], {}),
+        ("Reshape", ["waves", "flat"], ["wave"], {}),
+    ]
+    return _graph(spec, "vocoder", nodes, constants)
+
+
+def write_bundle(folder: Path, spec: ModelSpec) -> Path:
+    """Write a whole bundle of fake graphs and return its folder."""
+    folder.mkdir(parents=True)
+    makers = {"encoder": _encoder, "denoiser": _denoiser, "decoder": _decoder, "vocoder": _vocoder}
+    sums = {}
+    for graph, make in makers.items():
+        content = make(spec).SerializeToString()
+        (folder / f"{graph}.onnx").write_bytes(content)
+        sums[f"{graph}.onnx"] = hashlib.sha256(content).hexdigest()
+    manifest = {
+        "name": spec.name,
+        "version": "1",
+        "spec": spec.to_json(),
+        "files": {graph: f"{graph}.onnx" for graph in makers},
+        "sha256": sums,
+    }
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fake_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with a mask head."""
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "fake", HEAD)
+
+
+@pytest.fixture(scope="session")
+def model(fake_bundle: Path) -> Model:
+    """The fake model with a mask head."""
+    return open_model(fake_bundle, "cpu", threads=1)
+
+
+@pytest.fixture(scope="session")
+def paper_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A fake model of the paper's kind: no mask head, conditioned on the mixture only."""
+    folder = write_bundle(tmp_path_factory.mktemp("bundles") / "paper", PLAIN)
+    return open_model(folder, "cpu", threads=1)
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The published system's numbers; they lie beside the repository."""
+    shared = os.environ.get("BANDMATE_SHARED")
+    folder = (Path(shared) if shared else Path(__file__).parents[2] / "shared") / "reference"
+    if not (folder / "ddim.npz").is_file():
+        pytest.skip(f"no conformance data in {folder}: set BANDMATE_SHARED")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mini() -> Model:
+    """The real mini model."""
+    if "mini" not in list_bundles():
+        pytest.skip("the mini bundle is not there")
+    return open_model("mini", "cpu", threads=1)
