@@ -1,0 +1,1 @@
+"""The `bandmate` command and what stands between the engine and a DAW."""

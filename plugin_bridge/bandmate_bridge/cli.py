@@ -1,0 +1,66 @@
+"""The `bandmate` command: exit status 0 done, 1 failed, 2 wrong usage, 130 cancelled."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from bandmate_bridge.arguments import UsageError, build_parser
+from bandmate_bridge.console import fail, note, say_json
+from bandmate_bridge.interrupts import Interrupt
+from bandmate_server.errors import BandmateError, Cancelled
+
+DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (default: the process' own) and return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # File names need not be text of this terminal.
+            stream.reconfigure(errors="backslashreplace")
+    wants_json = "--json" in arguments
+    with Interrupt() as interrupt:
+        try:
+            return _run(build_parser().parse_args(arguments), interrupt)
+        except UsageError as error:
+            return _ended(USAGE, str(error), wants_json)
+        except (Cancelled, KeyboardInterrupt):
+            return _ended(CANCELLED, "cancelled", wants_json)
+        except BrokenPipeError:
+            # Whoever read our output has gone (`bandmate ... | head`): nobody is left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except (BandmateError, OSError) as error:
+            return _ended(FAILED, str(error), wants_json)
+
+
+def _run(options: argparse.Namespace, interrupt: Interrupt) -> int:
+    # Only the command that is run is imported: `--help` and wrong usage answer at once.
+    if options.command == "separate":
+        from bandmate_bridge import separate_command
+
+        return separate_command.run(options, interrupt)
+    if options.command == "doctor":
+        from bandmate_bridge import doctor
+
+        return doctor.run(options)
+    from bandmate_bridge import models_command
+
+    return models_command.run(options)
+
+
+def _ended(status: int, message: str, wants_json: bool) -> int:
+    if status == CANCELLED:
+        note(message)
+    else:
+        fail(message)
+    if wants_json:
+        say_json({"ok": False, "error": message, "cancelled": status == CANCELLED})
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

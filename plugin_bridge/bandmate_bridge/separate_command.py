@@ -1,0 +1,155 @@
+"""`bandmate separate`: each input on its own, so that one that fails stops no other."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bandmate_bridge.arguments import UsageError
+from bandmate_bridge.console import fail, say, say_json, warn
+from bandmate_bridge.interrupts import Interrupt
+from bandmate_bridge.progress_bar import progress_bar
+from bandmate_server import open_model, separate_file
+from bandmate_server.errors import AudioError, BandmateError, Cancelled, SettingsError
+from bandmate_server.separation import decide_diffusion
+from bandmate_server.settings import SeparateSettings
+
+if TYPE_CHECKING:
+    from bandmate_server.session import Model
+
+
+def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
+    """Separate every input and return the exit status.
+
+    Raises:
+        UsageError: if the options contradict each other.
+        BandmateError: if the model cannot be used.
+        Cancelled: if the user stopped the work.
+    """
+    takes = _takes(options)
+    _refuse_same_names(options.inputs, options.out)
+    _check_name(options.out)
+    model = open_model(options.model, device=options.device, threads=options.threads)
+    for warning in model.warnings:
+        warn(warning)
+    if len(takes) > 1 and decide_diffusion(model, takes[0]) is None:
+        warn("this model's masks do not depend on the seed: all takes are the same; try --steps 8")
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for path in options.inputs:
+        try:
+            _check_name(path)
+            done += _separated(model, path, takes, options, interrupt)
+        except Cancelled:
+            raise
+        except (BandmateError, OSError, MemoryError) as error:
+            message = _named(error, path)
+            failed.append({"input": str(path), "error": message})
+            fail(message)
+    if options.json:
+        report = {"name": model.bundle.name, "hash": model.bundle.hash, "provider": model.provider}
+        say_json(
+            {
+                "command": "separate",
+                "ok": not failed,
+                "model": report,
+                "results": done,
+                "failed": failed,
+            }
+        )
+    return 1 if failed else 0
+
+
+def _takes(options: argparse.Namespace) -> list[SeparateSettings]:
+    """Return the settings of every take: the same but for the seed."""
+    names = ("stems", "start", "end", "render", "steps", "solver", "guidance", "eta", "seed")
+    chosen = {name: getattr(options, name) for name in (*names, "format", "bit_depth")}
+    if options.end is not None and options.end <= (options.start or 0.0):
+        raise UsageError(
+            f"the region is empty: it starts at {options.start or 0.0:g} s"
+            f" and ends at {options.end:g} s"
+        )
+    try:
+        first = SeparateSettings(**chosen)
+        return [replace(first, seed=first.seed + take) for take in range(options.takes)]
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
+
+
+def _refuse_same_names(inputs: list[Path], out: Path) -> None:
+    seen: dict[str, Path] = {}
+    for path in inputs:
+        other = seen.setdefault(path.stem.casefold(), path)
+        if other is not path:
+            raise UsageError(
+                f"{other} and {path} would both be written to {out / path.stem}:"
+                " give each an --out of its own"
+            )
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a name that is no text, as libsndfile's binding cannot open it.
+
+    Raises:
+        AudioError: if it is not.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise AudioError(f"{path} has a name that is not UTF-8: rename it first") from error
+
+
+def _separated(
+    model: Model,
+    path: Path,
+    takes: list[SeparateSettings],
+    options: argparse.Namespace,
+    interrupt: Interrupt,
+) -> list[dict[str, Any]]:
+    results = []
+    for take, settings in enumerate(takes, 1):
+        out = options.out / f"take-{take}" if len(takes) > 1 else options.out
+        with progress_bar(path.name, quiet=options.quiet) as progress:
+            interrupt.begin()
+            try:
+                result = separate_file(
+                    model,
+                    path,
+                    out,
+                    settings,
+                    force=options.force,
+                    progress=progress,
+                    cancel=interrupt.requested,
+                )
+            finally:
+                interrupt.end()
+        for warning in result.manifest.get("warnings", []):
+            if warning not in model.warnings:
+                warn(f"{path.name}: {warning}")
+        files = {stem: str(file) for stem, file in result.stems.items()}
+        if not (options.json or options.quiet):
+            _summarise(path, result.folder, list(result.stems.values()), result.manifest)
+        results.append(
+            {
+                "input": str(path),
+                "take": take,
+                "folder": str(result.folder),
+                "stems": files,
+                "manifest": result.manifest,
+            }
+        )
+    return results
+
+
+def _summarise(path: Path, folder: Path, files: list[Path], manifest: dict[str, Any]) -> None:
+    length, spent = manifest["region"]["seconds"], manifest["timings"]["total"]
+    names = " ".join(file.name for file in files)
+    say(f"{path.name}: {length:.2f} s separated in {spent:.2f} s into {folder}: {names}")
+
+
+def _named(error: BaseException, path: Path) -> str:
+    if isinstance(error, MemoryError):
+        return f"{path}: not enough memory"
+    return str(error)
