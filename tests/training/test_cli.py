@@ -1,0 +1,147 @@
+"""The `bandmate-train` command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from bandmate_server.spec import STEMS
+from bandmate_training import command
+from bandmate_training.cli import main
+from bandmate_training.trainer import CHECKPOINT, read_checkpoint
+
+NETWORKS = ["vae", "denoiser", "vocoder"]
+COMMANDS = ["corpus", "evaluate", *NETWORKS]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_names_its_options(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert f"bandmate-train {name}" in text
+    assert "--out" in text
+    assert ("--vae" in text) is (name == "denoiser")
+
+
+def test_help_lists_the_commands_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for name in COMMANDS:
+        assert f"    {name} " in text
+    assert "bandmate-train corpus --out" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["vae"],
+        ["vae", "--corpus", "c"],
+        ["vae", "--corpus", "c", "--out", "o", "--minutes", "soon"],
+        ["vae", "--corpus", "c", "--out", "o", "--resume", "--init", "b"],
+        ["vae", "--corpus", "c", "--out", "o", "--vae", "v"],
+        ["evaluate", "--corpus", "c"],
+        ["evaluate", "--corpus", "c", "--out", "o", "--clips", "0"],
+        ["evaluate", "--corpus", "c", "--out", "o", "--seconds", "0.1"],
+        ["evaluate", "--corpus", "c", "--out", "o", "--steps", "4,1000"],
+        ["evaluate", "--corpus", "c", "--out", "o", "--solver", "euler"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage: bandmate-train" in capsys.readouterr().err
+
+
+def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("bandmate-train: error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_missing_corpus_is_one_line_that_names_the_folder(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    assert nowhere in fails([name, "--corpus", nowhere, "--out", str(tmp_path / "run")], capsys)
+
+
+def test_settings_out_of_range_are_one_line(
+    tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["vae", "--corpus", str(corpus), "--out", str(tmp_path / "run")]
+    assert "--seconds 0.01: the least is 0.32" in fails([*base, "--seconds", "0.01"], capsys)
+    assert "--resume: there is no checkpoint.pt" in fails([*base, "--resume"], capsys)
+
+
+@pytest.fixture(scope="module")
+def long_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("long")
+    rng = np.random.default_rng(0)
+    for split in ("train", "validation"):
+        (folder / split / "song").mkdir(parents=True)
+        for stem in STEMS:
+            wave = 0.1 * rng.standard_normal(21 * 16_000)
+            sf.write(folder / split / "song" / f"{stem}.wav", wave, 16_000)
+    return folder
+
+
+@pytest.fixture
+def train(tmp_path: Path, long_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Train a network of the mini preset's size on hardly anything."""
+    monkeypatch.setattr(command, "VALIDATION_EXAMPLES", 1)
+
+    def train(name: str, *options: str) -> int:
+        common = ["--corpus", str(long_corpus), "--batch", "2", "--seconds", "0.32"]
+        return main([name, *common, "--workers", "0", "--out", str(tmp_path / name), *options])
+
+    return train
+
+
+def test_vae_trains_and_resumes_from_the_command_line(
+    tmp_path: Path, train: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    vae = tmp_path / "vae" / CHECKPOINT
+    assert train("vae", "--steps", "1") == 0
+    assert train("vae", "--steps", "2", "--resume") == 0
+    assert read_checkpoint(vae)["step"] == 2
+    capsys.readouterr()
+    assert train("vocoder", "--init", str(vae)) == 1
+    assert "expected a vocoder, got a vae" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_denoiser_and_vocoder_train_and_resume_from_the_command_line(
+    tmp_path: Path, train: Callable[..., int]
+) -> None:
+    assert train("vae", "--steps", "1") == 0
+    vae = ["--vae", str(tmp_path / "vae" / CHECKPOINT)]
+    for name, more in (("denoiser", vae), ("vocoder", [])):
+        assert train(name, *more, "--steps", "1") == 0
+        assert train(name, *more, "--steps", "2", "--resume") == 0
+        assert read_checkpoint(tmp_path / name / CHECKPOINT)["step"] == 2
+
+
+def test_module_runs_as_a_program() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "bandmate_training", "vae"], capture_output=True, text=True
+    )
+    assert found.returncode == 2
+    assert "usage: bandmate-train vae" in found.stderr

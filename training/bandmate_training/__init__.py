@@ -1,0 +1,1 @@
+"""Networks, corpora, training and evaluation of bandmate's models."""

@@ -1,0 +1,79 @@
+"""Weights from where they are kept: a run's checkpoint, or an exported bundle."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from bandmate_server.bundle import find_bundle, load_bundle
+from bandmate_server.errors import CheckpointError
+from bandmate_server.spec import MINI
+from bandmate_training.config import MINI_VAE
+from bandmate_training.trainer import read_checkpoint
+from bandmate_training.vae import Vae
+
+GRAPHS = {  # the graphs whose initialisers hold a network, named after its parameters
+    "vae": ("encoder", "decoder"),
+    "denoiser": ("denoiser",),
+    "vocoder": ("vocoder",),
+}
+
+
+def bundle_weights(folder: Path, kind: str) -> dict[str, Tensor]:
+    """Return the parameters of a network ("vae", "denoiser", "vocoder") from a bundle.
+
+    Raises:
+        BundleError: if the bundle is damaged.
+    """
+    bundle = load_bundle(folder)
+    weights: dict[str, Tensor] = {}
+    for graph in GRAPHS[kind]:
+        model = onnx.load(bundle.files[graph])
+        for initialiser in model.graph.initializer:
+            if initialiser.name.startswith(f"{kind}."):
+                value = numpy_helper.to_array(initialiser).astype(np.float32)
+                weights[initialiser.name.removeprefix(f"{kind}.")] = torch.from_numpy(value)
+    return weights
+
+
+def fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """Return a hash of weights, hex, that rounding them to float16 leaves as it is."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].detach().cpu().half().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_module(source: Path, kind: str, module: nn.Module) -> None:
+    """Fill a network with the averaged weights of a checkpoint, or with a bundle's.
+
+    Raises:
+        CheckpointError: if the weights do not fit; the text names the first of them.
+    """
+    if source.is_dir():
+        weights = bundle_weights(source, kind)
+    else:
+        state = read_checkpoint(source)
+        if state["kind"] != kind:
+            raise CheckpointError(f"{source}: expected a {kind}, got a {state['kind']}")
+        weights = state["average"]
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        lines = str(error).splitlines()
+        raise CheckpointError(f"{source}: does not fit the {kind}: {lines[1].strip()}") from error
+
+
+def load_vae(source: Path | None) -> Vae:
+    """Return the mini VAE of a checkpoint or bundle; of the shipped bundle without one."""
+    vae = Vae(MINI, MINI_VAE)
+    load_module(source or find_bundle("mini"), "vae", vae)
+    return vae

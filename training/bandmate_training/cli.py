@@ -1,0 +1,58 @@
+"""The `bandmate-train` command."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from functools import partial
+
+from bandmate_server.errors import BandmateError
+from bandmate_training import command, evaluate
+from bandmate_training.corpus import command as corpus
+
+EXAMPLES = """examples:
+  bandmate-train corpus --out corpus --hours 20 --seed 1 --jobs 2
+  bandmate-train vae --corpus corpus --out runs/vae --minutes 30
+  bandmate-train denoiser --corpus corpus --vae runs/vae/checkpoint.pt --out runs/denoiser
+  bandmate-train denoiser --corpus corpus --out runs/denoiser --resume --minutes 120
+  bandmate-train evaluate --corpus corpus --clips 100 --out docs/evaluation
+  torchrun --nproc-per-node 2 -m bandmate_training denoiser --corpus corpus --out runs/denoiser
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line."""
+    top = argparse.ArgumentParser(
+        prog="bandmate-train",
+        description="Make corpora, train and evaluate bandmate's models.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    sub = commands.add_parser("corpus", help="render a training corpus")
+    corpus.add_arguments(sub)
+    sub.set_defaults(run=corpus.run)
+    for network in command.TASKS:
+        sub = commands.add_parser(network, help=f"train the {network}")
+        command.add_arguments(sub, network)
+        sub.set_defaults(run=partial(command.run, network=network))
+    sub = commands.add_parser("evaluate", help="measure how well a model separates")
+    evaluate.add_arguments(sub)
+    sub.set_defaults(run=evaluate.run)
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return its exit status: 0 done, 1 failed, 130 cancelled."""
+    args = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        status: int = args.run(args)
+    except BandmateError as error:
+        sys.stderr.write(f"bandmate-train: error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("bandmate-train: cancelled\n")
+        return 130
+    return status

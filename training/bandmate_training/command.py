@@ -1,0 +1,125 @@
+"""The `vae`, `denoiser` and `vocoder` commands: from a corpus to a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bandmate_server.errors import SettingsError
+from bandmate_server.spec import MEL, MINI
+from bandmate_training.checkpoint import load_module, load_vae
+from bandmate_training.config import MINI_DENOISER, MINI_VAE, MINI_VOCODER
+from bandmate_training.dataset import Examples, Mixing, find_tracks
+from bandmate_training.denoiser_task import DenoiserTask, Weights
+from bandmate_training.trainer import CHECKPOINT, Options, Task, Trainer
+from bandmate_training.vae_task import VaeTask
+from bandmate_training.vocoder_task import VocoderTask
+
+VALIDATION_EXAMPLES = 32
+VALIDATION_SEED = 1
+DRY = Mixing(remixed=0.0, foreign_other=0.0, dropped=0.0, changed_speed=0.0, gain_spread=2.0)
+
+
+def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
+    """Add a network's training options to its parser."""
+    defaults = {"vae": (8, 2.56), "denoiser": (8, 5.12), "vocoder": (8, 1.28)}
+    batch, seconds = defaults[network]
+    add = parser.add_argument
+    add("--corpus", type=Path, required=True, help="folder made by `bandmate-train corpus`")
+    add("--out", type=Path, required=True, help="folder of the run: checkpoint, figures, pictures")
+    add("--minutes", type=float, default=60.0, help="time limit (default 60)")
+    add("--steps", type=int, default=10**9, help="stop at this step, counted over all resumes")
+    add("--cooldown", type=int, default=0, help="lower the rate to zero over the last of --steps")
+    add("--batch", type=int, default=batch, help=f"examples per step (default {batch})")
+    add("--seconds", type=float, default=seconds, help=f"length of one (default {seconds})")
+    add("--learning-rate", type=float, default=4e-4, help="default 4e-4")
+    add("--average", type=float, default=0.999, help="decay of the averaged weights")
+    add("--seed", type=int, default=0, help="decides every example and all noise")
+    add("--workers", type=int, default=1, help="processes that draw examples (default 1)")
+    add("--threads", type=int, default=0, help="torch threads (default: all cores)")
+    add("--save-every", type=float, default=5.0, help="minutes between checkpoints (default 5)")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on from OUT's checkpoint")
+    start.add_argument("--init", type=Path, help="start from a bundle's or a checkpoint's weights")
+    if network == "denoiser":
+        add("--vae", type=Path, help="VAE checkpoint or bundle (default: the shipped model's)")
+        add("--mask-share", type=float, default=0.75, help="share of examples for the mask head")
+
+
+def run(args: argparse.Namespace, network: str) -> int:
+    """Train a network; return the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    block = MINI.block_samples
+    samples = round(args.seconds * MEL.sample_rate / block) * block
+    if samples < block:
+        raise SettingsError(f"--seconds {args.seconds}: the least is {block / MEL.sample_rate}")
+    if args.resume and not (args.out / CHECKPOINT).exists():
+        raise SettingsError(f"--resume: there is no {CHECKPOINT} in {args.out}")
+    torch.manual_seed(args.seed)  # the weights' start
+    torch.set_flush_denormal(True)  # silence must not be slower than sound
+    task = TASKS[network](args, _validation(args.corpus))
+    shadow = copy.deepcopy(task.model)
+    if args.init:
+        load_module(args.init, network, task.model)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        torch.distributed.init_process_group("gloo")  # all tensors are on the CPU
+    tracks = find_tracks(args.corpus, "train", shortest=2 * samples)
+    data = Examples(tracks, args.batch, samples, args.seed)
+    finished = Trainer(task, shadow, _options(args)).run(data)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    return 0 if finished else 130
+
+
+def _options(args: argparse.Namespace) -> Options:
+    return Options(
+        out=args.out,
+        minutes=args.minutes,
+        steps=args.steps,
+        cooldown=args.cooldown,
+        learning_rate=args.learning_rate,
+        average=args.average,
+        seed=args.seed,
+        workers=args.workers,
+        save_every=args.save_every,
+        resume=args.resume,
+    )
+
+
+def _validation(corpus: Path) -> Tensor:
+    """Draw the fixed validation examples (B, 5, N) of one window each, songs as they are."""
+    tracks = find_tracks(corpus, "validation", shortest=2 * MINI.window_samples)
+    examples = Examples(tracks, VALIDATION_EXAMPLES, MINI.window_samples, VALIDATION_SEED, DRY)
+    return examples[0]
+
+
+def _vae_task(args: argparse.Namespace, validation: Tensor) -> Task:
+    return VaeTask(MINI, MINI_VAE, validation)
+
+
+def _denoiser_task(args: argparse.Namespace, validation: Tensor) -> Task:
+    if args.batch < 2:
+        raise SettingsError("--batch 1: the denoiser needs 2, one for masks and one for noise")
+    vae = load_vae(args.vae)
+    weights = Weights(mask_share=args.mask_share)
+    return DenoiserTask(MINI, MINI_DENOISER, vae, validation, weights)
+
+
+def _vocoder_task(args: argparse.Namespace, validation: Tensor) -> Task:
+    return VocoderTask(MINI, MINI_VOCODER, validation)
+
+
+TASKS: dict[str, Callable[[argparse.Namespace, Tensor], Task]] = {
+    "vae": _vae_task,
+    "denoiser": _denoiser_task,
+    "vocoder": _vocoder_task,
+}

@@ -1,0 +1,41 @@
+"""Widths and depths of the networks: one row per preset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class VaeConfig:
+    """Residual blocks of one width on the latent grid."""
+
+    width: int = 96
+    encoder_blocks: int = 3
+    decoder_blocks: int = 4
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """A 2-d U-Net: one width per level, each level at half the resolution of the last."""
+
+    widths: tuple[int, ...] = (192, 256, 256)
+    blocks: int = 2  # residual blocks per level, down and up alike
+    attention_levels: tuple[int, ...] = (1, 2)
+    head_width: int = 64  # channels per attention head
+    embedding: int = 256
+    mask_width: int = 96  # channels of the mask head, on the latent grid
+
+
+@dataclass(frozen=True)
+class VocoderConfig:
+    """ConvNeXt blocks on mel frames, then an inverse STFT."""
+
+    width: int = 256
+    blocks: int = 8
+    expansion: int = 3
+    fft_size: int = 640  # samples; the hop is the mel's
+
+
+MINI_VAE = VaeConfig()
+MINI_DENOISER = DenoiserConfig()
+MINI_VOCODER = VocoderConfig()

@@ -1,0 +1,90 @@
+"""Blocks that the mini networks share: residual convolutions and attention in 2-d."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def channels_last(module: Module) -> Module:
+    """Lay a network's weights out channels last: 2-d convolutions run faster so."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
+
+
+def zero(module: nn.Conv2d) -> nn.Conv2d:
+    """Zero a convolution, so that its residual branch starts as the identity."""
+    nn.init.zeros_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module
+
+
+def level_embedding(level: Tensor, width: int) -> Tensor:
+    """Return cosines and sines (B, width) of noise levels (B,) in training steps."""
+    half = width // 2
+    rates = torch.exp(-math.log(10_000.0) / half * torch.arange(half, device=level.device))
+    angles = level[:, None].float() * rates[None]
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class PlainBlock(nn.Module):
+    """A residual block without normalisation: lengths and neighbours change nothing."""
+
+    def __init__(self, width: int) -> None:
+        """Make the convolutions."""
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = zero(nn.Conv2d(width, width, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, width, T, F) to the same shape."""
+        return x + self.second(F.silu(self.first(F.silu(x))))
+
+
+class ResBlock(nn.Module):
+    """A residual block whose second normalisation is scaled and shifted by an embedding."""
+
+    def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
+        """Make a block of `inputs` to `outputs` channels."""
+        super().__init__()
+        self.first_norm = nn.GroupNorm(32, inputs)
+        self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.modulation = nn.Linear(embedding, 2 * outputs)
+        self.second_norm = nn.GroupNorm(32, outputs)
+        self.second = zero(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """Map (B, inputs, T, F) and (B, embedding) to (B, outputs, T, F)."""
+        h = self.first(F.silu(self.first_norm(x)))
+        scale, shift = self.modulation(embedding)[..., None, None].chunk(2, dim=1)
+        h = self.second_norm(h) * (1 + scale) + shift
+        return self.skip(x) + self.second(F.silu(h))
+
+
+class Attention(nn.Module):
+    """Self-attention over all time-frequency cells."""
+
+    def __init__(self, width: int, head_width: int) -> None:
+        """Make the projections of heads of `head_width` channels."""
+        super().__init__()
+        self.head_width = head_width
+        self.norm = nn.GroupNorm(32, width)
+        self.qkv = nn.Conv2d(width, 3 * width, 1)
+        self.out = zero(nn.Conv2d(width, width, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, width, T, F) to the same shape."""
+        batch, width, time, bands = x.shape
+        heads = width // self.head_width
+        qkv = self.qkv(self.norm(x)).reshape(batch, 3, heads, self.head_width, time * bands)
+        q, k, v = qkv.transpose(-1, -2).unbind(1)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(y.transpose(-1, -2).reshape(batch, width, time, bands))

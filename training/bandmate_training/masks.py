@@ -1,0 +1,91 @@
+"""Mask targets and their losses on mel bands.
+
+A band's mask multiplies all its bins alike, so the error of a masked mixture is a quadratic
+in the mask whose three coefficients are sums over the band: exact, and a tenth of the cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bandmate_server.mel import triangles
+from bandmate_server.spec import MelSpec
+
+_FLOOR = 1e-3  # of the mixture's energy: what lies 30 dB below it counts as silence
+
+
+@dataclass
+class Bands:
+    """Sums over the bands' bins, for the sources (B, S + 1, N, M) of mixtures (B, N, M)."""
+
+    mixture: Tensor  # |X|^2
+    cross: Tensor  # Re(conj(X) S)
+    source: Tensor  # |S|^2
+
+
+class BandSums(nn.Module):
+    """Sum powers over bands whose triangles add up to one at every bin."""
+
+    weights: Tensor
+
+    def __init__(self, spec: MelSpec) -> None:
+        """Compute the weights of a spec's bands."""
+        super().__init__()
+        bins = torch.linspace(0, spec.sample_rate / 2, spec.fft_size // 2 + 1).double()
+        bank = torch.from_numpy(triangles(spec, bins.numpy()))
+        bank[-1, bins > bins[bank[-1].argmax()]] = 1.0  # the last band keeps the rest
+        bank[0, bins < bins[bank[0].argmax()]] = 1.0
+        bank = bank / bank.sum(dim=0)
+        both_parts = bank.T.float().repeat_interleave(2, dim=0)  # real and imaginary
+        self.register_buffer("weights", both_parts, persistent=False)
+
+    def forward(self, spectra: Tensor) -> Bands:
+        """Sum the spectra (B, S + 1, N, K) of sources that add up to their mixture."""
+        parts = torch.view_as_real(spectra).flatten(-2)
+        mixture = parts.sum(dim=1)
+        return Bands(
+            mixture.square() @ self.weights,
+            (mixture[:, None] * parts) @ self.weights,
+            parts.square() @ self.weights,
+        )
+
+
+def share_loss(logits: Tensor, bands: Bands) -> Tensor:
+    """Return the cross-entropy of masks (B, S + 1, N, M) against the sources' power shares.
+
+    Cells are weighted by the mixture's magnitude, relative to the example's mean.
+    """
+    power = bands.source + 1e-12
+    target = power / power.sum(dim=1, keepdim=True)
+    weight = bands.mixture.sqrt()
+    weight = weight / weight.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6)
+    loss = -(target * F.log_softmax(logits, dim=1)).sum(dim=1)
+    return (loss * weight).mean()
+
+
+def distortion(masks: Tensor, bands: Bands) -> Tensor:
+    """Return every source's error against its own energy in dB (B, S + 1); low is good.
+
+    Both energies are raised by a thousandth of the mixture's, so a silent source is asked
+    to be 30 dB below the mixture, no more.
+    """
+    error = masks.square() * bands.mixture[:, None] - 2 * masks * bands.cross + bands.source
+    floor = _FLOOR * bands.mixture.sum(dim=(1, 2))[:, None] + 1e-9
+    energy = bands.source.sum(dim=(2, 3))
+    ratio = (error.sum(dim=(2, 3)).clamp_min(0) + floor) / (energy + floor)
+    return 10 * torch.log10(ratio)
+
+
+def si_sdr(masks: Tensor, bands: Bands) -> Tensor:
+    """Return the scale-invariant signal-to-distortion ratio in dB (B, S + 1) of masked mixtures.
+
+    Source: Le Roux et al. 2019, eq. 3, on spectra.
+    """
+    overlap = (masks * bands.cross).sum(dim=(2, 3))
+    energy = (masks.square() * bands.mixture[:, None]).sum(dim=(2, 3))
+    target = overlap.square() / bands.source.sum(dim=(2, 3)).clamp_min(1e-9)
+    return 10 * torch.log10((target + 1e-9) / ((energy - target).clamp_min(0) + 1e-9))

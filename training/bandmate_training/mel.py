@@ -1,0 +1,53 @@
+"""Waveform to log-mel and to complex spectra, in torch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bandmate_server.mel import filter_bank
+from bandmate_server.spec import MelSpec
+
+
+class LogMel(nn.Module):
+    """Log-mel of a waveform, as `MelSpec` defines it."""
+
+    bank: Tensor
+    window: Tensor
+
+    def __init__(self, spec: MelSpec) -> None:
+        """Compute the filter bank and window of a spec."""
+        super().__init__()
+        self.spec = spec
+        self.register_buffer("bank", torch.from_numpy(filter_bank(spec)), persistent=False)
+        self.register_buffer("window", torch.hann_window(spec.fft_size), persistent=False)
+
+    def stft(self, wave: Tensor) -> Tensor:
+        """Return the complex spectra (..., N / hop, fft_size / 2 + 1) of waves (..., N).
+
+        The wave is reflect-padded by half a window on both sides; the frame that would
+        stand after the last whole hop is left out.
+        """
+        flat = wave.reshape(-1, wave.shape[-1])
+        spectrum = torch.stft(
+            flat,
+            self.spec.fft_size,
+            self.spec.hop,
+            window=self.window,
+            center=True,
+            pad_mode="reflect",
+            return_complex=True,
+        )
+        frames = wave.shape[-1] // self.spec.hop
+        spectrum = spectrum.transpose(-1, -2)[:, :frames]
+        return spectrum.reshape(*wave.shape[:-1], *spectrum.shape[-2:])
+
+    def log_mel(self, spectrum: Tensor) -> Tensor:
+        """Return the log-mel (..., N, M) of complex spectra (..., N, fft_size / 2 + 1)."""
+        square = torch.view_as_real(spectrum).square()
+        magnitude = (square[..., 0] + square[..., 1]).sqrt()  # three times as fast as abs()
+        return (magnitude @ self.bank.T).clamp_min(self.spec.floor).log()
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """Return the log-mel (..., N / hop, M) of waves (..., N) in [-1, 1]."""
+        return self.log_mel(self.stft(wave))
