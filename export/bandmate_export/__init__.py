@@ -1,0 +1,1 @@
+"""From torch modules to an ONNX bundle, with a parity check."""

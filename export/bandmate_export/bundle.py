@@ -1,0 +1,125 @@
+"""Write a bundle: four graphs, the manifest, the model card; whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from bandmate_export.networks import Networks
+from bandmate_export.unet import denoiser_graph
+from bandmate_export.vae import decoder_graph, encoder_graph
+from bandmate_export.vocoder import vocoder_graph
+from bandmate_server.bundle import GRAPHS, MANIFEST, hash_file
+from bandmate_server.errors import OutputError
+
+CARD = "MODEL_CARD.md"
+LICENCE = "MIT"
+
+
+@dataclass(frozen=True)
+class About:
+    """What the manifest says of a bundle beside its graphs."""
+
+    name: str
+    version: str
+    half: bool = False
+    licence: str = LICENCE
+    defaults: dict[str, float] = field(default_factory=dict)
+
+
+def graphs(networks: Networks, half: bool) -> dict[str, onnx.ModelProto]:
+    """Return the four graphs by name."""
+    spec = networks.spec
+    return {
+        "encoder": encoder_graph(networks.vae, spec, half),
+        "denoiser": denoiser_graph(networks.denoiser, spec, half),
+        "decoder": decoder_graph(networks.vae, spec, half),
+        "vocoder": vocoder_graph(networks.vocoder, spec, half),
+    }
+
+
+def write_graphs(folder: Path, networks: Networks, about: About) -> dict[str, Any]:
+    """Write the graphs and a manifest that describes them; return the manifest.
+
+    The same weights give the same bytes.
+    """
+    files = {graph: f"{graph}.onnx" for graph in GRAPHS}
+    for graph, model in graphs(networks, about.half).items():
+        write_file(folder / files[graph], model.SerializeToString(deterministic=True))
+    manifest = {
+        "name": about.name,
+        "version": about.version,
+        "spec": networks.spec.to_json(),
+        "files": files,
+        "sha256": {name: hash_file(folder / name) for name in files.values()},
+        "licence": about.licence,
+        "weights": "float16" if about.half else "float32",
+        "training": networks.history,
+    }
+    if about.defaults:
+        manifest["defaults"] = about.defaults
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write bundle.json."""
+    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
+    write_file(folder / MANIFEST, f"{text}\n".encode())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file and put it on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def check_target(out: Path, force: bool) -> None:
+    """Refuse a folder that must not be replaced.
+
+    Raises:
+        OutputError: if it is there and `force` is not given, or it is no bundle.
+    """
+    if not out.exists():
+        return
+    if not (out / MANIFEST).is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise OutputError(f"{out} is there already and is no bundle: it is left alone")
+    if (out / MANIFEST).is_file() and not force:
+        raise OutputError(f"{out} is there already: use --force to replace it")
+
+
+@contextmanager
+def staged(out: Path, force: bool) -> Iterator[Path]:
+    """Give a new folder to fill; it becomes `out` at the end unless something was raised.
+
+    Raises:
+        OutputError: if `out` must not be replaced, or cannot be written.
+    """
+    check_target(out, force)
+    out = out.absolute()
+    token = uuid.uuid4().hex
+    fresh, old = (out.with_name(f".{out.name}.{token}.{word}") for word in ("new", "old"))
+    try:
+        fresh.mkdir(parents=True)
+        yield fresh
+        if out.exists():
+            out.replace(old)
+        fresh.replace(out)
+    except OSError as error:
+        if old.exists() and not out.exists():
+            old.replace(out)
+        raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,130 @@
+"""The `bandmate-export` command: checkpoints to a bundle, checked against torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bandmate_export import parity
+from bandmate_export.bundle import (
+    CARD,
+    About,
+    check_target,
+    staged,
+    write_file,
+    write_graphs,
+    write_manifest,
+)
+from bandmate_export.card import read_card, write_card
+from bandmate_export.networks import Networks, read_networks
+from bandmate_server.bundle import Bundle, load_bundle
+from bandmate_server.errors import BandmateError, SettingsError
+
+PARITY = "parity.json"
+EXAMPLES = """examples:
+  bandmate-export runs/*/checkpoint.pt --out mini --half --card card.json
+  bandmate-export runs/denoiser/checkpoint.pt --from mini --out mini --force --half
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line."""
+    top = argparse.ArgumentParser(
+        prog="bandmate-export",
+        description="Turn checkpoints of the VAE, the denoiser and the vocoder into a bundle.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = top.add_argument
+    add("checkpoints", metavar="CHECKPOINT", nargs="*", type=Path, help="of each kind, any order")
+    add("--out", type=Path, required=True, help="folder of the bundle")
+    add("--from", dest="bundle", type=Path, help="bundle to take the other networks from")
+    add("--half", action="store_true", help="store weights as float16: half the size")
+    add("--card", type=Path, help="text or JSON for the model card: data, hours, figures ...")
+    add("--defaults", type=_defaults, default={}, help="settings, as '{\"guidance\": 1.5}'")
+    add("--name", default="mini", help="name of the model (default mini)")
+    add("--version", default="0.1.0", help="version of the model (default 0.1.0)")
+    add("--force", action="store_true", help="replace a bundle that is there")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status: 0 done, 1 failed, 2 wrong usage, 130 cancelled."""
+    args = parser().parse_args(arguments)
+    try:
+        run(args)
+    except BandmateError as error:
+        sys.stderr.write(f"bandmate-export: error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("bandmate-export: cancelled\n")
+        return 130
+    return 0
+
+
+def run(args: argparse.Namespace) -> None:
+    """Export, compare with torch, put the bundle in place; print the comparison."""
+    if Path(args.name).name != args.name or args.name in ("", ".", ".."):
+        raise SettingsError(f"--name {args.name!r}: not the name of a folder")
+    check_target(args.out, args.force)
+    sections = read_card(args.card) if args.card else {}
+    networks = read_networks(args.checkpoints, args.bundle)
+    stored = networks.rounded() if args.half else networks
+    about = About(args.name, args.version, half=args.half, defaults=args.defaults)
+    with staged(args.out, args.force) as folder:
+        manifest = write_graphs(folder, stored, about)
+        report, figures = _parity(networks, stored, load_bundle(folder))
+        manifest["training"] |= {"parity": figures, **_only(sections, "figures")}
+        write_manifest(folder, manifest)
+        text = write_card(manifest, networks, sections, report["card"])
+        write_file(folder / CARD, text.encode())
+        write_file(folder / PARITY, f"{json.dumps(report['rows'], indent=1)}\n".encode())
+    megabytes = sum(file.stat().st_size for file in args.out.iterdir()) / 1e6
+    sys.stdout.write(f"{args.out}: {args.name} {args.version}, {megabytes:.1f} MB\n")
+
+
+def _parity(
+    networks: Networks, stored: Networks, bundle: Bundle
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Compare, print and check; return the rows with a table, and the worst of each graph.
+
+    The graphs are held against networks with the weights as stored; what rounding those
+    to float16 cost is reported beside it.
+    """
+    rows = parity.compare(stored, bundle, parity.CASES)
+    text = parity.table(rows)
+    sys.stdout.write(f"{text}\n")
+    parity.check(rows, parity.LIMIT)
+    figures: dict[str, Any] = {"limit": parity.LIMIT, "worst": parity.largest(rows)}
+    lists: dict[str, Any] = {"parity": [asdict(row) for row in rows]}
+    if stored is not networks:
+        rounding = parity.compare(networks, bundle, parity.CASES[:2])
+        second = f"against the weights before rounding:\n{parity.table(rounding)}"
+        sys.stdout.write(f"{second}\n")
+        text += f"\n\n{second}"
+        figures["rounding"] = parity.largest(rounding)
+        lists["rounding"] = [asdict(row) for row in rounding]
+    return {"rows": lists, "card": f"```\n{text}\n```"}, figures
+
+
+def _only(sections: dict[str, Any], key: str) -> dict[str, Any]:
+    return {key: sections[key]} if key in sections else {}
+
+
+def _defaults(text: str) -> dict[str, float]:
+    """Read settings that the engine takes unless told otherwise."""
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+    known = {"steps", "guidance", "eta"}
+    if not isinstance(values, dict) or not set(values) <= known:
+        raise argparse.ArgumentTypeError(f"expected an object with some of {sorted(known)}")
+    if not all(isinstance(value, int | float) for value in values.values()):
+        raise argparse.ArgumentTypeError("expected numbers")
+    return values

@@ -1,0 +1,77 @@
+"""Single layers as ONNX nodes, in the forms that ONNX Runtime computes fastest."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from bandmate_export.graph import Graph
+
+
+def conv(g: Graph, x: str, module: nn.Module) -> str:
+    """Write a convolution in one or two dimensions."""
+    assert isinstance(module, nn.Conv1d | nn.Conv2d)
+    assert isinstance(module.padding, tuple)
+    return g.op(
+        "Conv",
+        x,
+        g.parameter(module, "weight"),
+        g.parameter(module, "bias"),
+        kernel_shape=list(module.kernel_size),
+        strides=list(module.stride),
+        pads=list(module.padding) * 2,
+        group=module.groups,
+    )
+
+
+def linear(g: Graph, x: str, module: nn.Linear) -> str:
+    """Write a linear layer on the last axis of two."""
+    weight, bias = g.parameter(module, "weight"), g.parameter(module, "bias")
+    return g.op("Gemm", x, weight, bias, transB=1)
+
+
+def pointwise(g: Graph, x: str, module: nn.Linear) -> str:
+    """Write a linear layer on the last axis of any number; the transposing is done at load."""
+    weight = g.op("Transpose", g.parameter(module, "weight"), perm=[1, 0])
+    return g.op("Add", g.op("MatMul", x, weight), g.parameter(module, "bias"))
+
+
+def silu(g: Graph, x: str) -> str:
+    """Write x * sigmoid(x); ONNX Runtime makes one node of the two."""
+    return g.op("Mul", x, g.op("Sigmoid", x))
+
+
+def standardise(g: Graph, x: str, module: nn.GroupNorm, bands: int) -> str:
+    """Write a group normalisation without its weight and bias, of (B, width, T, bands)."""
+    groups = module.num_groups
+    ones, zeros = g.constant(np.ones(groups)), g.constant(np.zeros(groups))
+    flat = g.reshape(x, 0, groups, -1)
+    normal = g.op("InstanceNormalization", flat, ones, zeros, epsilon=module.eps)
+    return g.reshape(normal, 0, module.num_channels, -1, bands)
+
+
+def group_norm(g: Graph, x: str, module: nn.GroupNorm, bands: int) -> str:
+    """Write a group normalisation of (B, width, T, bands)."""
+    weight = g.unsqueeze(g.parameter(module, "weight"), 1, 2)
+    bias = g.unsqueeze(g.parameter(module, "bias"), 1, 2)
+    return g.op("Add", g.op("Mul", standardise(g, x, module, bands), weight), bias)
+
+
+def layer_norm(g: Graph, x: str, module: nn.LayerNorm) -> str:
+    """Write a layer normalisation over the last axis."""
+    weight, bias = g.parameter(module, "weight"), g.parameter(module, "bias")
+    return g.op("LayerNormalization", x, weight, bias, axis=-1, epsilon=module.eps)
+
+
+def pixel_shuffle(g: Graph, x: str, ratio: int) -> str:
+    """Write torch's pixel_shuffle."""
+    return g.op("DepthToSpace", x, blocksize=ratio, mode="CRD")
+
+
+def pixel_unshuffle(g: Graph, x: str, channels: int, bands: int, ratio: int) -> str:
+    """Write torch's pixel_unshuffle of (B, channels, T, bands)."""
+    if channels == 1:  # only then are ONNX's and torch's orders the same
+        return g.op("SpaceToDepth", x, blocksize=ratio)
+    cells = g.reshape(x, 0, channels, -1, ratio, bands // ratio, ratio)
+    ordered = g.op("Transpose", cells, perm=[0, 1, 3, 5, 2, 4])
+    return g.reshape(ordered, 0, channels * ratio**2, -1, bands // ratio)

@@ -1,0 +1,88 @@
+"""Checkpoints of tiny networks with random weights, and the bundles they make."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from bandmate_export import parity
+from bandmate_export.cli import main
+from bandmate_server.spec import MINI, ModelSpec
+from bandmate_training.config import DenoiserConfig, VaeConfig, VocoderConfig
+from bandmate_training.denoiser import Denoiser
+from bandmate_training.vae import Vae
+from bandmate_training.vocoder import Vocoder
+
+VAE = VaeConfig(width=16, encoder_blocks=1, decoder_blocks=2)
+DENOISER = DenoiserConfig(
+    widths=(32, 64), blocks=1, attention_levels=(1,), head_width=16, embedding=32, mask_width=32
+)
+VOCODER = VocoderConfig(width=24, blocks=2, expansion=2)
+
+Make = Callable[[ModelSpec], nn.Module]
+NETWORKS: dict[str, tuple[Make, Any]] = {
+    "vae": (lambda spec: Vae(spec, VAE), VAE),
+    "denoiser": (lambda spec: Denoiser(spec, DENOISER), DENOISER),
+    "vocoder": (lambda spec: Vocoder(spec, VOCODER), VOCODER),
+}
+
+
+def network(kind: str, seed: int = 0, spec: ModelSpec = MINI) -> nn.Module:
+    """Make a network none of whose weights is at a special value."""
+    module = NETWORKS[kind][0](spec)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            noise = torch.randn(tensor.shape, generator=generator)
+            fan = max(1, tensor[0].numel()) if tensor.ndim > 1 else 1
+            base = 1.0 if tensor.ndim == 1 and name.endswith("weight") else 0.0
+            tensor.copy_(base + (0.1 if tensor.ndim < 2 else fan**-0.5) * noise)
+        if isinstance(module, Vae):
+            module.scale.fill_(1.7)
+    return module
+
+
+def write_checkpoint(path: Path, kind: str, seed: int = 0, spec: ModelSpec = MINI) -> Path:
+    state = {
+        "kind": kind,
+        "spec": spec.to_json(),
+        "config": asdict(NETWORKS[kind][1]),
+        "average": network(kind, seed, spec).state_dict(),
+        "step": 120,
+        "minutes": 3.5,
+        "seed": seed,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, path)
+    return path
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Checkpoints by kind, and the bundles made of them."""
+
+    checkpoints: dict[str, Path]
+    full: Path
+    half: Path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_comparisons() -> Iterator[None]:
+    """Let the command compare small sizes only; `test_graphs.py` has the others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "CASES", (parity.Case(1, 8), parity.Case(2, 16, 2)))
+        yield
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    folder = tmp_path_factory.mktemp("export")
+    checkpoints = {kind: write_checkpoint(folder / f"{kind}.pt", kind) for kind in NETWORKS}
+    paths = [str(path) for path in checkpoints.values()]
+    for name, options in (("full", []), ("half", ["--half"])):
+        assert main([*reversed(paths), "--out", str(folder / name), *options]) == 0
+    return Exported(checkpoints, folder / "full", folder / "half")

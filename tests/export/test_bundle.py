@@ -1,0 +1,116 @@
+"""What stands in a bundle's files, and what can be read back from them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+
+from bandmate_export.bundle import staged
+from bandmate_export.graph import halved
+from bandmate_export.networks import read_networks
+from bandmate_server.bundle import METADATA_KEY, load_bundle, verify_bundle
+from bandmate_server.errors import CheckpointError, OutputError
+from bandmate_server.spec import MINI
+from bandmate_training.checkpoint import bundle_weights, load_module
+
+GRAPHS = ("encoder", "denoiser", "decoder", "vocoder")
+KINDS = ("vae", "denoiser", "vocoder")
+
+
+def average(path: Path) -> dict[str, torch.Tensor]:
+    weights: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["average"]
+    return weights
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_come_back_from_a_bundle_as_they_were(exported: Any, kind: str) -> None:
+    expected = average(exported.checkpoints[kind])
+    found = bundle_weights(exported.full, kind)
+    assert set(found) == set(expected)
+    for name, tensor in expected.items():
+        assert found[name].shape == tensor.shape
+        assert torch.equal(found[name], tensor), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_bundles_give_large_weights_back_rounded(exported: Any, kind: str) -> None:
+    found = bundle_weights(exported.half, kind)
+    rounded = 0
+    for name, tensor in average(exported.checkpoints[kind]).items():
+        expected = tensor.half().float() if halved(tensor.numel()) else tensor
+        rounded += halved(tensor.numel())
+        assert torch.equal(found[name], expected), name
+    assert rounded
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_can_start_from_a_bundle(exported: Any, kind: str) -> None:
+    module = getattr(read_networks(list(exported.checkpoints.values())), kind)
+    expected = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    for tensor in module.state_dict().values():
+        tensor.zero_()
+    load_module(exported.full, kind, module)
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_a_bundle_does_not_fit_another_network(exported: Any) -> None:
+    networks = read_networks(list(exported.checkpoints.values()))
+    with pytest.raises(CheckpointError, match="vocoder"):
+        load_module(exported.full, "vocoder", networks.denoiser)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_files_say_what_they_are(exported: Any, graph: str) -> None:
+    model = onnx.load(exported.full / f"{graph}.onnx")
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(metadata[METADATA_KEY]) == {
+        "graph": graph,
+        "spec": json.loads(json.dumps(MINI.to_json())),
+    }
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 20)]
+    assert all(value.name.split(".")[0] != "constant" for value in model.graph.input)
+
+
+def test_the_engine_accepts_the_bundle(exported: Any) -> None:
+    for folder in (exported.full, exported.half):
+        bundle = verify_bundle(folder)
+        assert bundle.spec == MINI
+        assert bundle.name == "mini"
+    assert load_bundle(exported.full).hash != load_bundle(exported.half).hash
+
+
+def test_half_is_half_the_size(exported: Any) -> None:
+    full, half = (
+        sum((folder / f"{graph}.onnx").stat().st_size for graph in GRAPHS)
+        for folder in (exported.full, exported.half)
+    )
+    assert half < 0.65 * full
+
+
+def test_manifest_tells_how_the_networks_were_made(exported: Any) -> None:
+    manifest = load_bundle(exported.half).manifest
+    assert manifest["weights"] == "float16"
+    for kind in KINDS:
+        assert manifest["training"][kind]["step"] == 120
+        assert manifest["training"][kind]["config"]
+    figures = manifest["training"]["parity"]
+    assert set(figures["worst"]) == set(figures["rounding"]) == set(GRAPHS)
+    assert all(errors["relative"] < 1e-4 for errors in figures["worst"].values())
+    assert figures["rounding"]["denoiser"]["relative"] > 1e-5
+    rows = json.loads((exported.half / "parity.json").read_text())
+    assert {row["case"]["halves"] for row in rows["parity"]} == {1, 2}
+
+
+def test_nothing_is_left_when_filling_a_folder_fails(tmp_path: Path) -> None:
+    def fill() -> None:
+        with staged(tmp_path / "out", force=False) as folder:
+            (folder / "file").write_text("x")
+            raise OutputError("no room")
+
+    with pytest.raises(OutputError, match="no room"):
+        fill()
+    assert not list(tmp_path.iterdir())
