@@ -22,7 +22,7 @@ from bandmate_training.vocoder import Vocoder
 
 RESOLUTIONS = (256, 512, 1024, 2048)  # samples per window; the hop is a quarter
 MEL_WEIGHT, SPECTRAL_WEIGHT, ADVERSARIAL_WEIGHT, FEATURE_WEIGHT = 2.0, 1.0, 0.1, 0.2
-ADVERSARY_FROM = 2000  # steps: the spectral losses lead until then
+ADVERSARY_FROM = 10_000  # steps: the spectral losses lead until then
 _QUIET = 1e-3  # RMS below which a wave teaches nothing
 
 

@@ -1,0 +1,1 @@
+"""The training corpus: songs written, arranged and rendered from Debian's free sounds."""
