@@ -53,12 +53,13 @@ def test_loud_sources_are_scaled_together_so_that_their_sum_does_not_clip(tmp_pa
     assert song.sources["bass"][0, 0] == pytest.approx(0.99 / 4, abs=1e-5)
 
 
-def test_silent_stretches_are_not_chosen(tmp_path: Path) -> None:
+def test_only_stretches_in_which_two_sources_sound_are_chosen(tmp_path: Path) -> None:
     folder = tmp_path / "validation" / "late"
     folder.mkdir(parents=True)
-    wave = np.zeros(5 * 8000, np.float32)
-    wave[3 * 8000 : 4 * 8000] = 0.1
-    sf.write(folder / "bass.wav", wave, 8000)
+    for name, begin in (("bass", 1), ("other", 3)):  # seconds; both sound in the fourth only
+        wave = np.zeros(5 * 8000, np.float32)
+        wave[begin * 8000 : 4 * 8000] = 0.1
+        sf.write(folder / f"{name}.wav", wave, 8000)
     assert [clip.start for clip in choose(tmp_path)] == [3 * 8000]
 
 
@@ -84,7 +85,7 @@ def test_no_folder_no_tracks_and_short_tracks_are_told_apart(tmp_path: Path, cor
     (tmp_path / "validation").mkdir()
     with pytest.raises(CorpusError, match="no tracks"):
         clips.find_folders(tmp_path, "validation")
-    with pytest.raises(CorpusError, match=r"has 60\.0 s in which a stem sounds"):
+    with pytest.raises(CorpusError, match=r"has 60\.0 s in which two sources sound"):
         choose(corpus, seconds=60.0)
 
 

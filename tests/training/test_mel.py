@@ -53,6 +53,13 @@ def test_silence_is_the_floor() -> None:
     np.testing.assert_allclose(log_mel(np.zeros(5120, np.float32)), np.log(1e-5), rtol=1e-6)
 
 
+def test_silence_has_a_gradient_of_zero() -> None:
+    wave = torch.zeros(1, 4 * MEL.hop * 8, requires_grad=True)
+    LogMel(MEL)(wave).sum().backward()
+    assert wave.grad is not None
+    assert (wave.grad == 0).all()
+
+
 def test_leading_axes_are_kept_and_every_wave_is_on_its_own() -> None:
     generator = torch.Generator().manual_seed(0)
     waves = 0.1 * torch.randn(2, 3, 5120, generator=generator)

@@ -69,26 +69,29 @@ def find_folders(corpus: Path, split: str) -> list[Path]:
 
 
 def choose_clips(folders: list[Path], count: int, seconds: float, seed: int) -> list[Clip]:
-    """Choose clips in which a stem sounds: one of every track, then a second one, and so on.
+    """Choose clips to separate: one of every track, then a second one, and so on.
 
+    At least two sources sound in each: a stem that is alone has no interference, and its ratio
+    no meaning (Mariani et al. 2024, MSDM, leave such clips out too).
     The choice depends on the seed and the tracks only. A track gives PER_TRACK clips at most,
     none of which overlap, so there may be fewer than `count`.
 
     Raises:
-        CorpusError: if no track is long enough or all are silent; or a file is unreadable.
+        CorpusError: if no track is long enough or nowhere mixed; or a file is unreadable.
     """
     rng = np.random.default_rng(seed)
     slots = [_slots(folders[i], seconds, rng) for i in rng.permutation(len(folders))]
     clips: list[Clip] = []
     for _ in range(PER_TRACK):
         for slot in slots:
-            clip = next((c for c in slot if _sounds(c)), None)
+            clip = next((c for c in slot if _is_mixed(c)), None)
             if clip is not None:
                 clips.append(clip)
             if len(clips) == count:
                 return clips
     if not clips:
-        raise CorpusError(f"no track in {folders[0].parent} has {seconds} s in which a stem sounds")
+        where = folders[0].parent
+        raise CorpusError(f"no track in {where} has {seconds} s in which two sources sound")
     return clips
 
 
@@ -100,9 +103,10 @@ def _slots(folder: Path, seconds: float, rng: np.random.Generator) -> Iterator[C
     return (Clip(folder, int(slot) * frames, frames, info.samplerate) for slot in order)
 
 
-def _sounds(clip: Clip) -> bool:
+def _is_mixed(clip: Clip) -> bool:
+    """Whether there is something to separate: a stem, and another source besides."""
     song = read_song(clip)
-    return any(song.active(stem) for stem in STEMS)
+    return song.active(OTHER) + sum(song.active(stem) for stem in STEMS) >= 2
 
 
 def _info(path: Path) -> sf._SoundFileInfo:

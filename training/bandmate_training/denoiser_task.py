@@ -24,6 +24,7 @@ from bandmate_training.pictures import draw_mels
 from bandmate_training.trainer import Optimisers, descend
 from bandmate_training.vae import Vae
 
+_MIXED = 20.0  # dB: a source so far above or below the rest is alone, or as good as silent
 _AUDIBLE = -8.0  # log-mel around which a cell begins to be heard
 
 
@@ -196,15 +197,15 @@ class DenoiserTask:
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Return the mean SI-SDR improvement in dB for each source, where it sounds."""
+        """Return the mean SI-SDR improvement in dB for each source, where mixed."""
         assert isinstance(model, Denoiser)
         gains: list[Tensor] = []
         active: list[Tensor] = []
         for sources in self.validation.split(8):
             masks, bands = self._masks(model, sources)
-            gains.append(si_sdr(masks, bands) - si_sdr(torch.ones_like(masks), bands))
-            energy = bands.source.sum(dim=(2, 3))
-            active.append(energy > 1e-2 * bands.mixture.sum(dim=(1, 2))[:, None])
+            before = si_sdr(torch.ones_like(masks), bands)
+            gains.append(si_sdr(masks, bands) - before)
+            active.append(before.abs() < _MIXED)
         gain, sounds = torch.cat(gains), torch.cat(active).float()
         means = ((gain * sounds).sum(0) / sounds.sum(0).clamp_min(1)).tolist()
         figures = {f"val_{n}_db": g for n, g in zip(SOURCES, means, strict=True)}

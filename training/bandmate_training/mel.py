@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from bandmate_server.mel import filter_bank
 from bandmate_server.spec import MelSpec
 
+_LEAST_POWER = 1e-16  # of a bin: far below the mel's floor
+
 
 class LogMel(nn.Module):
     """Log-mel of a waveform, as `MelSpec` defines it."""
@@ -45,7 +47,8 @@ class LogMel(nn.Module):
     def log_mel(self, spectrum: Tensor) -> Tensor:
         """Return the log-mel (..., N, M) of complex spectra (..., N, fft_size / 2 + 1)."""
         square = torch.view_as_real(spectrum).square()
-        magnitude = (square[..., 0] + square[..., 1]).sqrt()  # three times as fast as abs()
+        # Three times as fast as abs(); the floor gives silence a gradient of zero, not NaN.
+        magnitude = (square[..., 0] + square[..., 1]).clamp_min(_LEAST_POWER).sqrt()
         return (magnitude @ self.bank.T).clamp_min(self.spec.floor).log()
 
     def forward(self, wave: Tensor) -> Tensor:

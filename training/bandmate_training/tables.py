@@ -12,7 +12,8 @@ from bandmate_training.metrics import ACTIVE_DB
 from bandmate_training.scoring import Scores, mean_level, summary_of
 
 NOTES = f"""\
-A stem is active in a clip if its energy is above {ACTIVE_DB:g} dB of the mixture's, else silent.
+In every clip at least two sources sound. A stem is active in a clip if its energy is above
+{ACTIVE_DB:g} dB of the mixture's, else silent.
 SI-SDRi and SDRi: improvement over taking the mixture for the stem, dB, mean over all active
 stems of all clips, with a 95 % bootstrap interval over songs. Silent stems: energy of the
 estimate against the mixture's, dB, mean of the powers and worst. Null: largest difference

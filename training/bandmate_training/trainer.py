@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -189,9 +190,8 @@ class Trainer:
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        generator = torch.Generator().manual_seed(
-            hash((self.options.seed, self.step, self.rank)) % 2**63
-        )
+        entropy = np.random.SeedSequence((self.options.seed, self.step, self.rank))
+        generator = torch.Generator().manual_seed(int(entropy.generate_state(1)[0]))
         figures = self.task.update(self.step, batch, generator, self.optimisers)
         average_into(self.shadow, self.task.model, self.step, self.options.average)
         self.step += 1
@@ -234,10 +234,14 @@ class Trainer:
 
 
 def descend(loss: Tensor, module: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    """Take one step down a loss, its gradient's norm cut to 1."""
+    """Take one step down a loss, its gradient's norm cut to 1.
+
+    Raises:
+        RuntimeError: if the gradient is not finite; the last checkpoint is still good.
+    """
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+    nn.utils.clip_grad_norm_(module.parameters(), 1.0, error_if_nonfinite=True)
     optimiser.step()
 
 
