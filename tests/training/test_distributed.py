@@ -18,7 +18,7 @@ from bandmate_training import denoiser_task, vae_task
 from bandmate_training.config import DenoiserConfig, VaeConfig
 from bandmate_training.dataset import Examples, find_tracks
 from bandmate_training.denoiser_task import DenoiserTask
-from bandmate_training.trainer import Task, descend
+from bandmate_training.trainer import Task, descend, step_generator
 from bandmate_training.vae import Vae
 from bandmate_training.vae_task import VaeTask
 
@@ -103,7 +103,7 @@ def one_process(
     losses: list[Tensor] = []
     monkeypatch.setattr(module, "descend", lambda loss, *_: losses.append(loss))
     for rank in range(2):
-        generator = torch.Generator().manual_seed(hash((0, 0, rank)) % 2**63)
+        generator = step_generator(0, 0, rank)
         task.update(0, data[rank], generator, {name: torch.optim.SGD(task.model.parameters())})
     descend((losses[0] + losses[1]) / 2, task.model, torch.optim.SGD(task.model.parameters()))
     return {n: p.grad for n, p in task.model.named_parameters() if p.grad is not None}

@@ -88,6 +88,12 @@ def learning_rate(options: Options, step: int) -> float:
     return options.learning_rate * rise * max(0.0, fall)
 
 
+def step_generator(seed: int, step: int, rank: int) -> torch.Generator:
+    """Return the source of all randomness in one step of one process."""
+    entropy = np.random.SeedSequence((seed, step, rank))
+    return torch.Generator().manual_seed(int(entropy.generate_state(1)[0]))
+
+
 def average_into(shadow: nn.Module, model: nn.Module, step: int, decay: float) -> None:
     """Move the averaged weights towards the model's: EMA with the usual warm-up."""
     weight = 1 - min(decay, (1 + step) / (10 + step))
@@ -190,8 +196,7 @@ class Trainer:
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        entropy = np.random.SeedSequence((self.options.seed, self.step, self.rank))
-        generator = torch.Generator().manual_seed(int(entropy.generate_state(1)[0]))
+        generator = step_generator(self.options.seed, self.step, self.rank)
         figures = self.task.update(self.step, batch, generator, self.optimisers)
         average_into(self.shadow, self.task.model, self.step, self.options.average)
         self.step += 1
