@@ -1,4 +1,4 @@
-"""Write a bundle: four graphs, the manifest, the model card; whole or not at all."""
+"""Write a bundle: its graphs, the manifest, the model card; whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from typing import Any
 import onnx
 
 from bandmate_export.networks import Networks
+from bandmate_export.separator import separator_graph
 from bandmate_export.unet import denoiser_graph
 from bandmate_export.vae import decoder_graph, encoder_graph
 from bandmate_export.vocoder import vocoder_graph
-from bandmate_server.bundle import GRAPHS, MANIFEST, hash_file
+from bandmate_server.bundle import MANIFEST, hash_file
 from bandmate_server.errors import OutputError
+from bandmate_server.graphs import graph_names
 
 CARD = "MODEL_CARD.md"
 LICENCE = "MIT"
@@ -37,13 +39,14 @@ class About:
 
 
 def graphs(networks: Networks, half: bool) -> dict[str, onnx.ModelProto]:
-    """Return the four graphs by name."""
+    """Return the graphs by name."""
     spec = networks.spec
     return {
         "encoder": encoder_graph(networks.vae, spec, half),
         "denoiser": denoiser_graph(networks.denoiser, spec, half),
         "decoder": decoder_graph(networks.vae, spec, half),
         "vocoder": vocoder_graph(networks.vocoder, spec, half),
+        "separator": separator_graph(networks.separator, spec, half),
     }
 
 
@@ -52,7 +55,7 @@ def write_graphs(folder: Path, networks: Networks, about: About) -> dict[str, An
 
     The same weights give the same bytes.
     """
-    files = {graph: f"{graph}.onnx" for graph in GRAPHS}
+    files = {graph: f"{graph}.onnx" for graph in graph_names(networks.spec)}
     for graph, model in graphs(networks, about.half).items():
         write_file(folder / files[graph], model.SerializeToString(deterministic=True))
     manifest = {

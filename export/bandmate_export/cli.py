@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     """Build the command line."""
     top = argparse.ArgumentParser(
         prog="bandmate-export",
-        description="Turn checkpoints of the VAE, the denoiser and the vocoder into a bundle.",
+        description="Turn checkpoints of the networks into a bundle.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

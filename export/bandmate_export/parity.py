@@ -90,9 +90,11 @@ def check(rows: Iterable[Row], limit: float) -> None:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as text, one line each."""
-    lines = [f"{'graph':9}{'output':12}{'batch':>6}{'T':>5}{'G':>3}{'max abs':>10}{'relative':>10}"]
+    lines = [
+        f"{'graph':10}{'output':12}{'batch':>6}{'T':>5}{'G':>3}{'max abs':>10}{'relative':>10}"
+    ]
     lines += [
-        f"{r.graph:9}{r.output:12}{r.case.batch:6}{r.case.latents:5}{r.case.halves:3}"
+        f"{r.graph:10}{r.output:12}{r.case.batch:6}{r.case.latents:5}{r.case.halves:3}"
         f"{r.absolute:10.1e}{r.relative:10.1e}"
         for r in rows
     ]
@@ -121,7 +123,8 @@ def references(networks: Networks) -> dict[str, Callable[[dict[str, Tensor]], Se
 
     return {
         "encoder": encoder,
-        "denoiser": lambda feeds: _denoise(networks, **feeds),
+        "separator": lambda feeds: (networks.separator.separate(feeds["wave"]),),
+        "denoiser": lambda feeds: (_denoise(networks, **feeds),),
         "decoder": lambda feeds: (vae.decode(feeds["latent"] / vae.scale),),
         "vocoder": lambda feeds: (vocoder(feeds["log_mel"]),),
     }
@@ -130,16 +133,15 @@ def references(networks: Networks) -> dict[str, Callable[[dict[str, Tensor]], Se
 def _denoise(
     networks: Networks, x: Tensor, level: Tensor, alpha: Tensor, sigma: Tensor, guidance: Tensor,
     mixture: Tensor, mixture_kind: Tensor, known: Tensor, known_mask: Tensor,
-) -> Sequence[Tensor]:  # fmt: skip
-    """Return x0 and the mask logits, one half of the guidance after the other."""
-    x0, logits = torch.zeros_like(x), []
+) -> Tensor:  # fmt: skip
+    """Return x0, one half of the guidance after the other."""
+    x0 = torch.zeros_like(x)
     alpha, sigma = (value.reshape(-1, 1, 1, 1, 1) for value in (alpha, sigma))
     for half, weight in enumerate(guidance.tolist()):
         conditions = (mixture[half], mixture_kind[half], known[half], known_mask[half])
-        v, masks = networks.denoiser(x, level, *conditions)
+        v = networks.denoiser(x, level, *conditions)
         x0 += weight * clean_from_velocity(x, v, alpha, sigma)
-        logits.append(masks)
-    return x0, logits[0]
+    return x0
 
 
 def inputs(graph: str, spec: ModelSpec, case: Case) -> Arrays:
@@ -151,7 +153,7 @@ def inputs(graph: str, spec: ModelSpec, case: Case) -> Arrays:
 
     batch, latents, bands = case.batch, case.latents, spec.latent_bands
     latent = (spec.latent_channels, latents, bands)
-    if graph == "encoder":
+    if graph in ("encoder", "separator"):
         return {"wave": 0.1 * normal(batch, latents * spec.latent_hop)}
     if graph == "decoder":
         return {"latent": normal(batch, *latent)}

@@ -1,4 +1,4 @@
-"""The model on disk: a folder with bundle.json and four ONNX files; found, checked, added."""
+"""The model on disk: a folder with bundle.json and its ONNX files; found, checked, added."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from typing import Any, BinaryIO
 
 from bandmate_server.devices import CPU
 from bandmate_server.errors import BundleError, OutputError
-from bandmate_server.graphs import check_shapes, open_session
+from bandmate_server.graphs import check_shapes, graph_names, open_session
 from bandmate_server.spec import ModelSpec
 
 MANIFEST = "bundle.json"
-GRAPHS = ("encoder", "denoiser", "decoder", "vocoder")
 METADATA_KEY = "bandmate"
 OPSETS = range(17, 22)  # of ai.onnx: those that every supported ONNX Runtime runs
 
@@ -101,7 +100,7 @@ def load_bundle(name: str | Path) -> Bundle:
     manifest = _read_manifest(path / MANIFEST)
     try:
         spec = ModelSpec.from_json(manifest["spec"])
-        files = {graph: path / manifest["files"][graph] for graph in GRAPHS}
+        files = {graph: path / manifest["files"][graph] for graph in graph_names(spec)}
         sums = {graph: manifest["sha256"][file.name] for graph, file in files.items()}
         title, version = str(manifest["name"]), str(manifest["version"])
     except (KeyError, TypeError, ValueError) as error:

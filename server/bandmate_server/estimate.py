@@ -51,21 +51,23 @@ class StemMels:
     mixture: FloatArray
 
 
-def head_masks(
+def separator_masks(
     model: Model, waves: Waves, count: int, monitor: Monitor
 ) -> Iterator[tuple[int, FloatArray]]:
-    """Yield (first mel frame, shares (N, S+1, M)) of every window by the mask head.
+    """Yield (first frame, shares (N, S+1, bands)) of every window by the separator.
+
+    Frames and bands are those of the model's `spec.masks`.
 
     Args:
-        model: with a mask head.
+        model: with a separator.
         waves: of the windows.
         count: how many there are.
         monitor: hears of every window.
     """
     for index, (start, wave) in enumerate(waves):
         monitor.report("separate", index / count)
-        logits = model.share_masks(model.encode(wave[None]).latent)[0]
-        yield start * model.spec.latent_ratio, softmax(logits, axis=0).swapaxes(0, 1)
+        logits = model.mask_logits(wave[None])[0]
+        yield start * model.spec.mask_ratio, softmax(logits, axis=0).swapaxes(0, 1)
 
 
 def softmax(logits: FloatArray, axis: int) -> FloatArray:
@@ -183,7 +185,7 @@ class _Chunk:
         with_mixture, without = guidance_weights(self._how.guidance)
         halves = [(with_mixture, Condition(encoded.latent)), (without, Condition())]
         used = [half for half in halves if half[0] != 0.0]
-        x0: FloatArray = self._model.denoise(np.ascontiguousarray(x[None]), level, used).x0[0]
+        x0: FloatArray = self._model.denoise(np.ascontiguousarray(x[None]), level, used)[0]
         return x0
 
     def _noise(self, draw: int) -> FloatArray:

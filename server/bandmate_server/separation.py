@@ -11,36 +11,36 @@ import numpy as np
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import Level, Resampler, Source, measure_level, read_blocks
 from bandmate_server.errors import SettingsError
-from bandmate_server.estimate import Diffusion, StemMels, diffusion_mels, head_masks, mel_masks
+from bandmate_server.estimate import Diffusion, StemMels, diffusion_mels, mel_masks, separator_masks
 from bandmate_server.progress import Monitor
 from bandmate_server.render import Track, render_masks
 from bandmate_server.session import Model
 from bandmate_server.settings import SeparateSettings, check_stems
-from bandmate_server.spec import OTHER
+from bandmate_server.spec import OTHER, BandSpec, MelSpec
 from bandmate_server.windows import Tape, cross_fade, find_region, model_waves, plan_windows
 
-DEFAULT_STEPS = 8  # of a bundle that neither has a mask head nor names a default
+DEFAULT_STEPS = 8  # of a bundle that neither has a separator nor names a default
 
 Blocks = Iterator[tuple[FloatArray, FloatArray]]  # (audio (n, channels), stems (S, n, channels))
 
 
 def decide_diffusion(model: Model, settings: SeparateSettings) -> Diffusion | None:
-    """Fill in what the settings leave open; None means the mask head.
+    """Fill in what the settings leave open; None means the separator.
 
     A bundle's manifest may name "defaults" for steps, guidance and eta.
 
     Raises:
-        SettingsError: if the model has no mask head but is asked for it.
+        SettingsError: if the model has no separator but is asked for it.
     """
     spec, defaults = model.spec, model.bundle.manifest.get("defaults", {})
     steps = settings.steps
-    if steps is None and not (spec.mask_head and settings.render == "mask"):
+    if steps is None and not (spec.masks and settings.render == "mask"):
         steps = int(defaults.get("steps", DEFAULT_STEPS))
     if not steps:
         if settings.render == "vocoder":
             raise SettingsError("the vocoder needs at least 1 step, not 0")
-        if not spec.mask_head:
-            raise SettingsError(f"{model.bundle.name!r} has no mask head: ask for 1 step or more")
+        if not spec.masks:
+            raise SettingsError(f"{model.bundle.name!r} has no separator: ask for 1 step or more")
         return None
     paper = spec.conditioning == "mixture"
     guidance = settings.guidance if settings.guidance is not None else defaults.get("guidance", 1.0)
@@ -101,16 +101,19 @@ class Separation:
     def _masked(self) -> Blocks:
         """Filter the original by the model's masks."""
         spec, layout = self.model.spec, self.layout
-        ratio = spec.latent_ratio
+        grid: BandSpec | MelSpec
         if self.how is None:
+            assert spec.masks is not None
+            grid, ratio = spec.masks, spec.mask_ratio
             waves = model_waves(self.source, layout, self.level.gain, spec)
-            pieces = head_masks(self.model, waves, len(layout.starts), self.monitor)
+            pieces = separator_masks(self.model, waves, len(layout.starts), self.monitor)
         else:
+            grid, ratio = spec.mel, spec.latent_ratio
             pieces = mel_masks(self._mels(self.how), ratio)
         chosen = ((start, shares[:, self.wanted]) for start, shares in pieces)
         masks = Track(cross_fade(chosen, layout.overlap * ratio), layout.starts[0] * ratio)
         blocks = render_masks(
-            self.source, self.region, masks, layout.origin, spec.mel, self.model.threads
+            self.source, self.region, masks, layout.origin, grid, self.model.threads
         )
         for block in blocks:
             self.monitor.check()

@@ -15,7 +15,13 @@ from bandmate_server.arrays import FloatArray
 from bandmate_server.bundle import Bundle, load_bundle
 from bandmate_server.devices import CPU, choose_device, count_cores
 from bandmate_server.errors import BundleError, DeviceError
-from bandmate_server.graphs import check_shapes, first_line, graph_shapes, open_session
+from bandmate_server.graphs import (
+    SEPARATOR,
+    check_shapes,
+    first_line,
+    graph_shapes,
+    open_session,
+)
 from bandmate_server.sampler import cumulative_alphas
 from bandmate_server.spec import ModelSpec
 
@@ -45,14 +51,6 @@ class Condition:
     known_mask: FloatArray | None = None
 
 
-@dataclass(frozen=True)
-class Denoised:
-    """x0 (B, S, C, T, F); mask_logits (B, S+1, N, M), `other` last, None without a mask head."""
-
-    x0: FloatArray
-    mask_logits: FloatArray | None
-
-
 def open_model(
     name: str | Path = "mini", device: str = "auto", threads: int | None = None
 ) -> Model:
@@ -71,7 +69,7 @@ def open_model(
 
 
 class Model:
-    """The four networks of a bundle. Encoder and denoiser open at once, the others when used.
+    """The networks of a bundle. What separates by default opens at once, the others when used.
 
     provider: what ONNX Runtime really runs on.
     warnings: why the wanted device was not taken.
@@ -92,44 +90,31 @@ class Model:
         self.ort_seconds = 0.0
         self.alphas = cumulative_alphas(self.spec.schedule)
         self._sessions: dict[str, Any] = {}
-        for graph in ("encoder", "denoiser"):
+        for graph in (SEPARATOR,) if self.spec.masks else ("encoder", "denoiser"):
             self._session(graph)
 
     def encode(self, wave: FloatArray) -> Encoded:
         """Return mel and latents of waves (B, N), N a multiple of spec.block_samples."""
         return Encoded(*self._run("encoder", {"wave": wave}))
 
+    def mask_logits(self, wave: FloatArray) -> FloatArray:
+        """Return the separator's mask logits (B, S+1, N, bands), `other` last, of waves (B, N).
+
+        N is a multiple of spec.block_samples; the grid is that of spec.masks.
+        """
+        return self._run(SEPARATOR, {"wave": wave})[0]
+
     def denoise(
         self, x: FloatArray, level: int, conditions: Sequence[tuple[float, Condition]]
-    ) -> Denoised:
-        """Return the guided estimate of the clean latents.
+    ) -> FloatArray:
+        """Return the guided estimate of the clean latents (B, S, C, T, F).
 
         Args:
             x: noisy latents (B, S, C, T, F).
             level: noise level, 0 to 999.
-            conditions: one or two weights with their conditions; they sum to 1. The mask
-                logits are those of the first.
+            conditions: one or two weights with their conditions; they sum to 1.
         """
-        alpha = float(self.alphas[level])
-        return self._denoise(x, level, alpha, conditions)
-
-    def share_masks(self, mixture: FloatArray) -> FloatArray:
-        """Return the mask head's logits (B, S+1, N, M), `other` last, for mixtures (B, C, T, F).
-
-        The head is trained at the highest level with no noisy latents at all: alpha is 0.
-        """
-        shape = (len(mixture), len(self.spec.stems), *mixture.shape[1:])
-        condition = Condition(mixture)
-        level = self.spec.schedule.steps - 1
-        found = self._denoise(np.zeros(shape, np.float32), level, 0.0, [(1.0, condition)])
-        assert found.mask_logits is not None
-        return found.mask_logits
-
-    def _denoise(
-        self, x: FloatArray, level: int, alpha: float, conditions: Sequence[tuple[float, Condition]]
-    ) -> Denoised:
-        """Run the denoiser with abar = alpha."""
-        batch = np.ones(len(x), np.float32)
+        batch, alpha = np.ones(len(x), np.float32), float(self.alphas[level])
         feeds = {
             "x": x,
             "level": batch * level,
@@ -138,8 +123,7 @@ class Model:
             "guidance": np.array([weight for weight, _ in conditions], np.float32),
         }
         feeds |= _condition_feeds([condition for _, condition in conditions], x.shape, self.spec)
-        found = self._run("denoiser", feeds)
-        return Denoised(found[0], found[1] if self.spec.mask_head else None)
+        return self._run("denoiser", feeds)[0]
 
     def decode(self, latent: FloatArray) -> FloatArray:
         """Return log-mels (B, N, M) of scaled latents (B, C, T, F)."""

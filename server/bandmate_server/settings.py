@@ -24,10 +24,10 @@ class SeparateSettings:
     stems: those wanted as files of their own; the rest goes into `other`. None: all.
     start, end: the region, seconds from the beginning of the audio. None: its ends.
     render: "mask" filters the original audio; "vocoder" synthesises the stems.
-    steps: 0 takes the mask head, 1 and more as many diffusion steps.
+    steps: 0 takes the separator, 1 and more as many diffusion steps.
     guidance: weight of the mixture: 1 conditional, 0 unconditional, above 1 exaggerated.
     eta: fresh noise of a DDIM step, from 0 (none) to 1.
-    seed: of the diffusion noise; the mask head needs none.
+    seed: of the diffusion noise; the separator needs none.
     bit_depth: None is 32f for wav and 24 for flac.
 
     Raises:

@@ -230,7 +230,7 @@ def _settings(job: Separation) -> dict[str, Any]:
         "start": job.settings.start,
         "end": job.settings.end,
         "render": job.settings.render,
-        "method": "head" if how is None else "diffusion",
+        "method": "separator" if how is None else "diffusion",
         **drawn,
         "format": job.settings.format,
         "bit_depth": job.settings.stored_bit_depth,

@@ -263,7 +263,7 @@ def test_manifest_says_how_the_result_was_made(model: Model, tmp_path: Path) -> 
 def test_stem_that_does_not_fit_an_integer_format_is_a_warning(
     model: Model, tmp_path: Path
 ) -> None:
-    soundfile.write(tmp_path / "a.wav", 9.0 * music(0.5, 44_100, 1), 44_100, "FLOAT")
+    soundfile.write(tmp_path / "a.wav", 30.0 * music(0.5, 44_100, 1), 44_100, "FLOAT")
     chosen = SeparateSettings(bit_depth="24")
     result = separate_file(model, tmp_path / "a.wav", tmp_path, chosen)
     assert any("clipped" in warning for warning in result.manifest["warnings"])
@@ -368,8 +368,8 @@ def test_truncated_flac_leaves_nothing(model: Model, tmp_path: Path) -> None:
     assert [found.name for found in tmp_path.iterdir()] == ["a.flac"]
 
 
-def test_model_without_mask_head_refuses_zero_steps(paper_model: Model) -> None:
-    with pytest.raises(SettingsError, match="no mask head"):
+def test_model_without_a_separator_refuses_zero_steps(paper_model: Model) -> None:
+    with pytest.raises(SettingsError, match="no separator"):
         separate(paper_model, music(0.1, 8_000, 1), 8_000, SeparateSettings(steps=0))
 
 

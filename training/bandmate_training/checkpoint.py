@@ -21,13 +21,14 @@ from bandmate_training.vae import Vae
 
 GRAPHS = {  # the graphs whose initialisers hold a network, named after its parameters
     "vae": ("encoder", "decoder"),
+    "separator": ("separator",),
     "denoiser": ("denoiser",),
     "vocoder": ("vocoder",),
 }
 
 
 def bundle_weights(folder: Path, kind: str) -> dict[str, Tensor]:
-    """Return the parameters of a network ("vae", "denoiser", "vocoder") from a bundle.
+    """Return the parameters of a network ("vae", "separator", "denoiser", "vocoder") from a bundle.
 
     Raises:
         BundleError: if the bundle is damaged.

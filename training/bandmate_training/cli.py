@@ -14,6 +14,7 @@ from bandmate_training.corpus import command as corpus
 EXAMPLES = """examples:
   bandmate-train corpus --out corpus --hours 20 --seed 1 --jobs 2
   bandmate-train vae --corpus corpus --out runs/vae --minutes 30
+  bandmate-train separator --corpus corpus --out runs/separator --optimiser muon
   bandmate-train denoiser --corpus corpus --vae runs/vae/checkpoint.pt --out runs/denoiser
   bandmate-train denoiser --corpus corpus --out runs/denoiser --resume --minutes 120
   bandmate-train evaluate --corpus corpus --clips 100 --out docs/evaluation

@@ -28,7 +28,7 @@ from bandmate_training.systems import (
     System,
     diffusion,
     equal_split,
-    masks_of_head,
+    masks_of_separator,
     mixture_as_stem,
     oracle_masks,
     oracle_through_vae,
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seconds", type=_seconds, default=10.24, metavar="S", help="of each (default 10.24)")
     add("--seed", type=int, default=0, help="chooses the clips, draws the noise (default 0)")
     add("--steps", type=_steps, default=(4,), metavar="N,N",
-        help="diffusion steps to report beside the mask head; 0: none (default 4)")  # fmt: skip
+        help="diffusion steps to report beside the separator; 0: none (default 4)")  # fmt: skip
     add("--solver", choices=("ddim", "dpm"), default="ddim", help="of --steps (default: ddim)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
     add("--threads", type=_positive, help="of ONNX Runtime (default: all cores)")
@@ -164,8 +164,8 @@ def _systems(args: argparse.Namespace, model: Model | None) -> dict[str, System]
     """Return all systems to compare, by the names in the tables."""
     systems: dict[str, System] = {}
     if model is not None:
-        if model.spec.mask_head:
-            systems["mask head"] = partial(masks_of_head, model)
+        if model.spec.masks:
+            systems["separator"] = partial(masks_of_separator, model)
         for steps in args.steps:
             name = f"diffusion, {steps} {curve.LABELS[args.solver]} steps"
             systems[name] = partial(diffusion, model, steps, args.solver, args.seed)

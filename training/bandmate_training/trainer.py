@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from bandmate_server.errors import CheckpointError
+from bandmate_training.muon import Muon
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Options:
     out: Path
     minutes: float
     steps: int = 10**9
+    optimiser: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 4e-4
     warmup: int = 500  # steps of linear rise
     cooldown: int = 0  # last of `steps`, in which the rate falls to zero
@@ -125,6 +127,18 @@ def _stop_flag() -> Iterator[list[bool]]:
             signal.signal(number, handler)
 
 
+def _optimiser(module: nn.Module, options: Options) -> torch.optim.Optimizer:
+    if options.optimiser == "muon":
+        return Muon(module, options.learning_rate)
+    return torch.optim.AdamW(
+        module.parameters(),
+        lr=options.learning_rate,
+        betas=(0.9, 0.99),
+        weight_decay=0.01,
+        fused=True,
+    )
+
+
 class Trainer:
     """Run a task on a data set of batches, from scratch or from a checkpoint."""
 
@@ -134,14 +148,7 @@ class Trainer:
         self.shadow = shadow.requires_grad_(False).eval()
         self.shadow.load_state_dict(task.model.state_dict())
         self.optimisers: Optimisers = {
-            name: torch.optim.AdamW(
-                module.parameters(),
-                lr=options.learning_rate,
-                betas=(0.9, 0.99),
-                weight_decay=0.01,
-                fused=True,
-            )
-            for name, module in task.modules().items()
+            name: _optimiser(module, options) for name, module in task.modules().items()
         }
         self.step, self.minutes = 0, 0.0
         self.rank = int(os.environ.get("RANK", "0"))
