@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
     defaults = {
         "vae": (8, 2.56),
         "separator": (6, 5.12),
-        "denoiser": (8, 5.12),
+        "denoiser": (4, 10.24),
         "vocoder": (8, 1.28),
     }
     batch, seconds = defaults[network]

@@ -27,6 +27,7 @@ from bandmate_training.pictures import draw_mels
 from bandmate_training.trainer import Optimisers, descend
 from bandmate_training.vae import Vae
 
+REPEATS = 4  # how often a loaded example is used, under other conditions and noise each time
 HIGHEST_LEVEL = 0.3  # share of separation examples at the highest noise level
 _AUDIBLE = -8.0  # log-mel around which a cell begins to be heard
 _CHECKED_LEVELS = (0.25, 0.5, 0.75, 0.999)  # of the schedule, in validation
@@ -49,6 +50,15 @@ class Inputs:
         return (
             self.x, self.level, self.mixture, self.mixture_kind, self.known, self.known_mask
         )  # fmt: skip
+
+
+@dataclass
+class Encoded:
+    """Sources' spectra (B, S + 1, N, K), the stems' latents, and how much each cell is heard."""
+
+    spectra: Tensor
+    latents: Tensor
+    heard: Tensor
 
 
 @dataclass
@@ -99,9 +109,11 @@ class DenoiserTask:
     ) -> dict[str, float]:
         """Do one step at random levels, under random conditions."""
         frames = batch.shape[-1] // self.spec.latent_hop
-        plans = [draw_plan(self.stems, frames, generator) for _ in batch]
+        count = REPEATS * len(batch)
+        plans = [draw_plan(self.stems, frames, generator) for _ in range(count)]
         full = torch.tensor([plan.mixture is not None and plan.kind == FULL for plan in plans])
-        noised = self._noised(batch, plans, self._levels(full, generator), generator)
+        level = self._levels(full, generator)
+        noised = self._noised(self._encoded(batch), plans, level, generator)
         with torch.autocast("cpu", torch.bfloat16):
             v = self.network(*noised.inputs.all())
         errors = (v.float() - noised.target).square() * noised.weights
@@ -118,35 +130,43 @@ class DenoiserTask:
         return mean.float() * self.vae.scale
 
     @torch.no_grad()
-    def _noised(
-        self, sources: Tensor, plans: list[Plan], level: Tensor, generator: torch.Generator
-    ) -> Noised:
-        """Encode sources (B, S + 1, N), hide what the plans hide, add noise of the levels."""
+    def _encoded(self, sources: Tensor) -> Encoded:
+        """Encode sources (B, S + 1, N)."""
         spectra = self.mel.stft(sources)
         stems = spectra[:, : self.stems]
         latents = self._latents(stems.flatten(0, 1)).unflatten(0, (len(spectra), self.stems))
-        mixture, kind = self._mixtures(spectra, plans)
+        return Encoded(spectra, latents, self._heard(stems).expand_as(latents))
+
+    @torch.no_grad()
+    def _noised(
+        self, encoded: Encoded, plans: list[Plan], level: Tensor, generator: torch.Generator
+    ) -> Noised:
+        """Hide what the plans hide, add noise of the levels.
+
+        There are as many plans and levels as examples, or a multiple: then every example
+        takes part several times.
+        """
+        repeats = len(plans) // len(encoded.latents)
+        latents = encoded.latents.repeat(repeats, 1, 1, 1, 1)
+        mixture, kind = self._mixtures(encoded.spectra, plans)
         mask = torch.stack([plan.known_mask for plan in plans])
         noise = torch.randn(latents.shape, generator=generator)
         alpha, sigma = signal_and_noise(self.abar, level)
+        given = mask[:, :, None, :, None]
         inputs = Inputs(
-            alpha * latents + sigma * noise,
-            level.float(),
-            mixture,
-            kind,
-            latents * mask[:, :, None, :, None],
-            mask,
+            alpha * latents + sigma * noise, level.float(), mixture, kind, latents * given, mask
         )
-        heard = self._heard(stems) * (1 - mask)[:, :, None, :, None]
         target = velocity(latents, noise, alpha, sigma)
-        return Noised(inputs, latents, target, heard.expand_as(latents))
+        return Noised(
+            inputs, latents, target, encoded.heard.repeat(repeats, 1, 1, 1, 1) * (1 - given)
+        )
 
     def _mixtures(self, spectra: Tensor, plans: list[Plan]) -> tuple[Tensor, Tensor]:
         """Return the latents (B, C, T, F) and kinds (B, 2) of the plans' mixtures."""
-        parts = torch.stack(
-            [p.mixture if p.mixture is not None else torch.zeros(spectra.shape[1]) for p in plans]
-        )
-        latents = self._latents((spectra * parts[..., None, None]).sum(1))
+        silence = torch.zeros(spectra.shape[1])
+        parts = torch.stack([silence if p.mixture is None else p.mixture for p in plans])
+        parts = parts.reshape(-1, *spectra.shape[:2]).to(spectra.dtype)
+        latents = self._latents(torch.einsum("rbs,bsnk->rbnk", parts, spectra).flatten(0, 1))
         kind = torch.zeros(len(plans), KINDS)
         for row, plan in enumerate(plans):
             if plan.mixture is None:
@@ -187,13 +207,14 @@ class DenoiserTask:
         assert isinstance(model, Denoiser)
         frames = self.validation.shape[-1] // self.spec.latent_hop
         generator = torch.Generator().manual_seed(_CHECK_SEED)
-        sources = self.validation[:8]
+        encoded = self._encoded(self.validation[:8])
+        count = len(encoded.latents)
         figures = {}
         for name, plan in self._checks(frames).items():
             errors, total = 0.0, 0.0
             for share in _CHECKED_LEVELS:
-                level = torch.full((len(sources),), int(share * self.spec.schedule.steps))
-                noised = self._noised(sources, [plan] * len(sources), level, generator)
+                level = torch.full((count,), int(share * self.spec.schedule.steps))
+                noised = self._noised(encoded, [plan] * count, level, generator)
                 with torch.autocast("cpu", torch.bfloat16):
                     v = model(*noised.inputs.all()).float()
                 alpha, sigma = signal_and_noise(self.abar, level)
@@ -212,12 +233,13 @@ class DenoiserTask:
         """
         assert isinstance(model, Denoiser)
         sources = self.validation[:1]
+        encoded = self._encoded(sources)
         generator = torch.Generator().manual_seed(_CHECK_SEED)
         level = torch.full((1,), self.highest)
         plans = self._checks(sources.shape[-1] // self.spec.latent_hop)
         estimates = []
         for stem, name in enumerate(self.spec.stems):
-            noised = self._noised(sources, [plans[f"add_{name}"]], level, generator)
+            noised = self._noised(encoded, [plans[f"add_{name}"]], level, generator)
             alpha, sigma = signal_and_noise(self.abar, level)
             clean = clean_from_velocity(noised.inputs.x, model(*noised.inputs.all()), alpha, sigma)
             estimates.append(self.vae.decode(clean[:, stem] / self.vae.scale)[0])
