@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,7 +111,7 @@ def hear(session: Session, layout: Layout, spec: ModelSpec, monitor: Monitor) ->
         measure_level(iter([audio]), rate, source.name)  # All of it is finite.
         sides += to_sides(audio, session.channels)
         waves[name] = audio.mean(axis=1)
-    mono = np.sum(list(waves.values()), axis=0, dtype=np.float32)
+    mono = mixed(waves.values(), samples)
     level = measure_level(iter([mono[:, None]]), rate, "the sum of what is given")
     if level.rms < SILENCE_RMS:
         return Heard(waves, 0.0, sides)
@@ -128,8 +128,19 @@ def to_sides(audio: FloatArray, channels: int) -> FloatArray:
         return np.repeat(audio, sides, axis=1) * np.float32(math.sqrt(channels / sides))
     if sides == 1:  # A leading mono stem beside wider ones.
         return audio.mean(axis=1, keepdims=True)
-    halves = [audio[:, side::sides] for side in range(sides)]
-    return np.stack([half.sum(axis=1) / math.sqrt(half.shape[1]) for half in halves], axis=1)
+    out = np.empty((len(audio), sides), np.float32)
+    for side in range(sides):
+        half = audio[:, side::sides]
+        out[:, side] = half.sum(axis=1) / math.sqrt(half.shape[1])
+    return out
+
+
+def mixed(waves: Iterable[FloatArray], samples: int) -> FloatArray:
+    """Return the sum of waves (samples,)."""
+    total = np.zeros(samples, np.float32)
+    for wave in waves:
+        total += wave
+    return total
 
 
 def encode_span(model: Model, wave: FloatArray, layout: Layout, monitor: Monitor) -> FloatArray:

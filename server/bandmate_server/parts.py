@@ -10,7 +10,7 @@ import numpy as np
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.errors import AudioError, RegionError
-from bandmate_server.hearing import SILENCE_RMS, Heard, Session, encode_span, hear
+from bandmate_server.hearing import SILENCE_RMS, Heard, Session, encode_span, hear, mixed
 from bandmate_server.joint import Context, Origin, Play, Sampling
 from bandmate_server.levelling import Level, Leveller, Task, Timeline
 from bandmate_server.progress import Monitor
@@ -175,9 +175,8 @@ class Part:
         """
         if self.session.backing is None:
             return context
-        others = [name for name in heard.waves if name not in self.task.wanted]
-        mix = np.sum([heard.waves[name] for name in others], axis=0, dtype=np.float32)
-        mixture = self._encoded(mix, heard)
+        others = [wave for name, wave in heard.waves.items() if name not in self.task.wanted]
+        mixture = self._encoded(mixed(others, len(heard.sides)), heard)
         if self.model.spec.conditioning == "learnt":
             return replace(context, mixture=mixture)
         nothing = Context(np.zeros_like(context.known), np.zeros_like(context.mask), mixture, True)
