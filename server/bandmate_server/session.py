@@ -22,6 +22,7 @@ from bandmate_server.graphs import (
     graph_shapes,
     open_session,
 )
+from bandmate_server.latents import LatentCache
 from bandmate_server.sampler import cumulative_alphas
 from bandmate_server.spec import ModelSpec
 
@@ -75,6 +76,7 @@ class Model:
     warnings: why the wanted device was not taken.
     ort_seconds: time spent inside ONNX Runtime so far.
     alphas: abar of every noise level (steps,).
+    latents: of windows that were encoded for a new part.
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int | None = None):
@@ -89,6 +91,7 @@ class Model:
         self.warnings = list(choice.warnings)
         self.ort_seconds = 0.0
         self.alphas = cumulative_alphas(self.spec.schedule)
+        self.latents = LatentCache()
         self._sessions: dict[str, Any] = {}
         for graph in (SEPARATOR,) if self.spec.masks else ("encoder", "denoiser"):
             self._session(graph)
@@ -114,16 +117,35 @@ class Model:
             level: noise level, 0 to 999.
             conditions: one or two weights with their conditions; they sum to 1.
         """
+        feeds = _condition_feeds([condition for _, condition in conditions], x.shape, self.spec)
+        return self._denoised(x, level, [weight for weight, _ in conditions], feeds)
+
+    def denoise_each(
+        self, x: FloatArray, level: int, conditions: Sequence[Condition]
+    ) -> FloatArray:
+        """Return the estimate of the clean latents, each example under its own condition.
+
+        Args:
+            x: noisy latents (B, S, C, T, F).
+            level: noise level, 0 to 999.
+            conditions: B of them, for one example each.
+        """
+        each = [_condition_feeds([one], (1, *x.shape[1:]), self.spec) for one in conditions]
+        feeds = {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
+        return self._denoised(x, level, [1.0], feeds)
+
+    def _denoised(
+        self, x: FloatArray, level: int, weights: list[float], conditions: dict[str, FloatArray]
+    ) -> FloatArray:
         batch, alpha = np.ones(len(x), np.float32), float(self.alphas[level])
         feeds = {
             "x": x,
             "level": batch * level,
             "alpha": batch * math.sqrt(alpha),
             "sigma": batch * math.sqrt(1.0 - alpha),
-            "guidance": np.array([weight for weight, _ in conditions], np.float32),
+            "guidance": np.array(weights, np.float32),
         }
-        feeds |= _condition_feeds([condition for _, condition in conditions], x.shape, self.spec)
-        return self._run("denoiser", feeds)[0]
+        return self._run("denoiser", feeds | conditions)[0]
 
     def decode(self, latent: FloatArray) -> FloatArray:
         """Return log-mels (B, N, M) of scaled latents (B, C, T, F)."""
