@@ -45,9 +45,9 @@ class Networks:
         """Return copies whose large weights have float16 values."""
         return replace(
             self,
-            vae=_rounded(self.vae),
-            denoiser=_rounded(self.denoiser),
-            vocoder=_rounded(self.vocoder),
+            vae=rounded(self.vae),
+            denoiser=rounded(self.denoiser),
+            vocoder=rounded(self.vocoder),
         )
 
 
@@ -129,7 +129,8 @@ def _module(kind: str, state: dict[str, Any], source: Path, spec: ModelSpec) -> 
     return module.eval().requires_grad_(False)
 
 
-def _rounded(module: _Module) -> _Module:
+def rounded(module: _Module) -> _Module:
+    """Return a copy whose large weights have float16 values."""
     twin = copy.deepcopy(module)
     for name, tensor in twin.state_dict().items():
         tensor.copy_(_through_half(name, tensor))

@@ -9,7 +9,9 @@ from functools import partial
 
 from bandmate_server.errors import BandmateError
 from bandmate_training import command, evaluate
+from bandmate_training.conformance import command as parity
 from bandmate_training.corpus import command as corpus
+from bandmate_training.paper import import_command
 
 EXAMPLES = """examples:
   bandmate-train corpus --out corpus --hours 20 --seed 1 --jobs 2
@@ -40,6 +42,12 @@ def parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("evaluate", help="measure how well a model separates")
     evaluate.add_arguments(sub)
     sub.set_defaults(run=evaluate.run)
+    sub = commands.add_parser("import-checkpoint", help=import_command.HELP)
+    import_command.add_arguments(sub)
+    sub.set_defaults(run=import_command.run)
+    sub = commands.add_parser("parity", help=parity.HELP)
+    parity.add_arguments(sub)
+    sub.set_defaults(run=parity.run)
     return top
 
 
