@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Module = TypeVar("Module", bound=nn.Module)
-Convolution = TypeVar("Convolution", nn.Conv1d, nn.Conv2d, nn.Conv3d)
+Convolution = TypeVar("Convolution", bound=nn.Conv1d | nn.Conv2d | nn.Conv3d)
 
 
 def channels_last(module: Module) -> Module:

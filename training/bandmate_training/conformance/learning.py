@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bandmate_server.spec import PAPER
-from bandmate_training.conformance.check import Arrays, Check, Reference, relative, tensor
+from bandmate_training.conformance.check import Array, Arrays, Check, Reference, relative, tensor
 from bandmate_training.diffusion import alphas_cumprod
 from bandmate_training.measures.frechet import frechet_distance
 from bandmate_training.paper.keys import published_names
@@ -139,7 +139,7 @@ def _optimiser(name: str, data: Arrays) -> Iterator[Check]:
     yield relative(f"{name} averages", torch.stack(averages), data["ema_shadow"][1:], OPTIMISER)
 
 
-def _si_sdr(estimate: np.ndarray, target: np.ndarray) -> float:  # type: ignore[type-arg]
+def _si_sdr(estimate: Array, target: Array) -> float:
     """Return the scale-invariant ratio in dB of an estimated image to its target."""
     part = (estimate * target).sum() / (target * target).sum() * target
     return float(10 * np.log10((part**2).sum() / ((estimate - part) ** 2).sum()))

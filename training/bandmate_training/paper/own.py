@@ -40,7 +40,9 @@ def as_published(state: Mapping[str, Any]) -> dict[str, Tensor]:
     spec = ModelSpec.from_json(state["spec"])
     if spec.conditioning != "mixture":
         raise CheckpointError(f"a denoiser of the {spec.name} preset: expected the paper's")
-    lists = {k: tuple(v) if isinstance(v, list) else v for k, v in state["config"].items()}
+    lists: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in state["config"].items()
+    }
     with torch.device("meta"):
         network = UNet(UNetConfig(**lists))
     weights, averages = state["modules"]["denoiser"], state["average"]

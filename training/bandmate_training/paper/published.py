@@ -58,9 +58,7 @@ def load_published(
             missing, surplus or of another shape, all listed by name; if one is not finite.
     """
     path = Path(checkpoint)
-    state = read_file(path)
-    own = as_published(state) if state.get("kind") == "denoiser" else None
-    weights = tensors(state, path, "state_dict") if own is None else own
+    weights = _weights(path)
     problems: list[str] = []
     used = {keys.SCALE_FACTOR}
     unet, taken = _unet(weights, ema, problems)
@@ -81,6 +79,45 @@ def load_published(
         _filled(UNet, *unet, path), _filled(Vae, *autoencoder, path),
         _filled(Vocoder, *generator, path), scale,
     )  # fmt: skip
+
+
+def load_autoencoder(file: str | Path) -> Vae:
+    """Load the autoencoder alone, from its own file or from a checkpoint that has it inside.
+
+    Raises:
+        CheckpointError: as `load_published`.
+    """
+    path = Path(file)
+    inside = any(name.startswith(keys.FIRST_STAGE_PREFIX) for name in _weights(path))
+    problems: list[str] = []
+    weights = _weights(path) if inside else {}
+    found, _ = _autoencoder(weights, path, None if inside else path, problems)
+    if problems:
+        raise CheckpointError(f"{path}: does not fit the published VAE: {'; '.join(problems)}")
+    return _filled(Vae, *found, path)
+
+
+def load_denoiser(file: str | Path) -> tuple[UNet, float]:
+    """Load the U-Net's averaged weights and the latents' scale alone.
+
+    Raises:
+        CheckpointError: as `load_published`.
+    """
+    path = Path(file)
+    weights = _weights(path)
+    problems = [] if keys.SCALE_FACTOR in weights else [f"missing: {keys.SCALE_FACTOR}"]
+    found, _ = _unet(weights, ema=True, problems=problems)
+    if problems:
+        raise CheckpointError(f"{path}: does not fit the published U-Net: {'; '.join(problems)}")
+    return _filled(UNet, *found, path), float(weights[keys.SCALE_FACTOR].float())
+
+
+def _weights(path: Path) -> Weights:
+    """Return a checkpoint's weights as published ones name them."""
+    state = read_file(path)
+    if state.get("kind") == "denoiser":
+        return as_published(state)
+    return tensors(state, path, "state_dict")
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> Shapes:

@@ -78,7 +78,7 @@ def file_shapes(network: nn.Module) -> Shapes:
 
 def fill(network: nn.Module, salt: str) -> None:
     """Give a whole network the weights of the rule."""
-    prefix = PREFIXES[type(network)]  # type: ignore[index] # a KeyError is the right answer
+    prefix = PREFIXES[type(network)]
     shapes = file_shapes(network)
     values = {
         name: torch.from_numpy(ruled_weight(prefix + name, shape, salt))

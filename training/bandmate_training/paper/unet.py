@@ -155,8 +155,7 @@ class UNet(nn.Module):
         multiple = 2 ** (len(self.config.widths) - 1)
         if x.shape[3] % multiple:
             raise ValueError(f"{x.shape[3]} latent frames: expected a multiple of {multiple}")
-        waves = level_embedding(level, self.config.widths[0]).to(self.embedding[0].weight.dtype)
-        embedding = F.silu(self.embedding(waves))
+        embedding = F.silu(self.embedding(level_embedding(level, self.config.widths[0])))
         given = torch.zeros_like(x[:, :1]) if mixture is None else mixture[:, None]
         skips, grids = [], {given.shape[-1]: given}  # by the resolution they have
         h = x
