@@ -20,6 +20,7 @@ def conv(g: Graph, x: str, module: nn.Module) -> str:
         kernel_shape=list(module.kernel_size),
         strides=list(module.stride),
         pads=list(module.padding) * 2,
+        dilations=list(module.dilation),
         group=module.groups,
     )
 

@@ -48,10 +48,10 @@ class Networks:
         """Return copies whose large weights have float16 values."""
         return replace(
             self,
-            vae=_rounded(self.vae),
-            separator=_rounded(self.separator),
-            denoiser=_rounded(self.denoiser),
-            vocoder=_rounded(self.vocoder),
+            vae=rounded(self.vae),
+            separator=rounded(self.separator),
+            denoiser=rounded(self.denoiser),
+            vocoder=rounded(self.vocoder),
         )
 
 
@@ -133,7 +133,8 @@ def _module(kind: str, state: dict[str, Any], source: Path, spec: ModelSpec) -> 
     return module.eval().requires_grad_(False)
 
 
-def _rounded(module: _Module) -> _Module:
+def rounded(module: _Module) -> _Module:
+    """Return a copy whose large weights have float16 values."""
     twin = copy.deepcopy(module)
     for name, tensor in twin.state_dict().items():
         tensor.copy_(_through_half(name, tensor))

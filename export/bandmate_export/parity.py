@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bandmate_export.networks import Networks
+from bandmate_export.paper.networks import PaperNetworks
 from bandmate_server.bundle import Bundle
 from bandmate_server.devices import CPU
 from bandmate_server.errors import ExportError
@@ -51,7 +52,7 @@ class Row:
     relative: float
 
 
-def compare(networks: Networks, bundle: Bundle, cases: Sequence[Case]) -> list[Row]:
+def compare(networks: Networks | PaperNetworks, bundle: Bundle, cases: Sequence[Case]) -> list[Row]:
     """Run networks and graphs on the same random inputs.
 
     Raises:
@@ -65,7 +66,8 @@ def compare(networks: Networks, bundle: Bundle, cases: Sequence[Case]) -> list[R
         for case in cases:
             if case.halves > 1 and graph != "denoiser":
                 continue
-            feeds = inputs(graph, networks.spec, case)
+            wanted = graph_shapes(graph, bundle.spec)[0]
+            feeds = {k: v for k, v in inputs(graph, networks.spec, case).items() if k in wanted}
             with torch.no_grad():
                 expected = reference({k: torch.from_numpy(v) for k, v in feeds.items()})
             found = session.run(names, feeds)
@@ -111,8 +113,12 @@ def largest(rows: Iterable[Row]) -> dict[str, dict[str, float]]:
     return found
 
 
-def references(networks: Networks) -> dict[str, Callable[[dict[str, Tensor]], Sequence[Tensor]]]:
+def references(
+    networks: Networks | PaperNetworks,
+) -> dict[str, Callable[[dict[str, Tensor]], Sequence[Tensor]]]:
     """Return for each graph a function that computes its outputs in torch."""
+    if isinstance(networks, PaperNetworks):
+        return networks.references()
     vae, vocoder = networks.vae, networks.vocoder
     mel = LogMel(networks.spec.mel)
 

@@ -112,6 +112,12 @@ def guidance_weights(guidance: float) -> tuple[float, float]:
     return guidance, 1.0 - guidance
 
 
+def ddim_sigma(step: Step, eta: float) -> float:
+    """Return the deviation of the fresh noise of a DDIM step."""
+    a, b = step.alpha, step.alpha_prev
+    return eta * math.sqrt((1.0 - b) / (1.0 - a) * (1.0 - a / b))
+
+
 def ddim_step(
     x: FloatArray, x0: FloatArray, step: Step, eta: float, noise: FloatArray
 ) -> FloatArray:
@@ -127,7 +133,7 @@ def ddim_step(
     Source: Song et al. 2021 (DDIM), eq. 12 and 16; sigma in float64 as the published system.
     """
     a, b = step.alpha, step.alpha_prev
-    sigma = eta * math.sqrt((1.0 - b) / (1.0 - a) * (1.0 - a / b))
+    sigma = ddim_sigma(step, eta)
     eps = (x - math.sqrt(a) * x0) / math.sqrt(1.0 - a)
     moved = math.sqrt(b) * x0 + math.sqrt(max(1.0 - b - sigma * sigma, 0.0)) * eps
     return np.asarray(moved + sigma * noise if sigma > 0.0 else moved, np.float32)

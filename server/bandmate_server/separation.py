@@ -61,12 +61,16 @@ class Separation:
         self.seconds = self.region.frames / source.rate
         self.timings: dict[str, float] = {}
         self.level = Level(0.0, 0.0)
+        self.gain = 1.0
         self._ort_before = model.ort_seconds
 
     def blocks(self) -> Blocks:
         """Yield the original and the wanted stems, block by block, from start to end."""
         began = time.perf_counter()
         self.level = self._listen()
+        # The paper's model was trained on levels as they are.
+        paper = self.model.spec.conditioning == "mixture"
+        self.gain = 1.0 if paper else self.level.gain
         self.timings["read"] = time.perf_counter() - began
         began = time.perf_counter()
         if self.level.peak == 0.0:
@@ -105,7 +109,7 @@ class Separation:
         if self.how is None:
             assert spec.masks is not None
             grid, ratio = spec.masks, spec.mask_ratio
-            waves = model_waves(self.source, layout, self.level.gain, spec)
+            waves = model_waves(self.source, layout, self.gain, spec)
             pieces = separator_masks(self.model, waves, len(layout.starts), self.monitor)
         else:
             grid, ratio = spec.mel, spec.latent_ratio
@@ -127,7 +131,7 @@ class Separation:
         tape = Tape(self._at_source_rate(waves), len(self.wanted))
         tape.take(self.region.start - layout.origin)
         for block in read_blocks(source, self.region.start, self.region.stop):
-            stems = tape.take(len(block)).T[:, :, None] / self.level.gain
+            stems = tape.take(len(block)).T[:, :, None] / self.gain
             yield block, np.repeat(stems, source.channels, axis=2)
 
     def _at_source_rate(self, waves: Iterator[FloatArray]) -> Iterator[FloatArray]:
@@ -141,7 +145,7 @@ class Separation:
         yield resampler.push(np.zeros((0, len(self.wanted)), np.float32), last=True)
 
     def _mels(self, how: Diffusion) -> Iterator[StemMels]:
-        waves = model_waves(self.source, self.layout, self.level.gain, self.model.spec)
+        waves = model_waves(self.source, self.layout, self.gain, self.model.spec)
         return diffusion_mels(self.model, waves, self.layout, how, self.monitor)
 
     def _voices(self, mels: Iterator[StemMels]) -> Iterator[tuple[int, FloatArray]]:

@@ -216,7 +216,7 @@ def _settings(job: Separation) -> dict[str, Any]:
         **drawn,
         "format": job.settings.format,
         "bit_depth": job.settings.stored_bit_depth,
-        "gain_db": round(20.0 * math.log10(job.level.gain), 3),
+        "gain_db": round(20.0 * math.log10(job.gain), 3),
         "windows": len(job.layout.starts),
     }
 

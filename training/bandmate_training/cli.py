@@ -9,7 +9,9 @@ from functools import partial
 
 from bandmate_server.errors import BandmateError
 from bandmate_training import command, evaluate, levels
+from bandmate_training.conformance import command as parity
 from bandmate_training.corpus import command as corpus
+from bandmate_training.paper import import_command, slakh_command, train_command
 
 EXAMPLES = """examples:
   bandmate-train corpus --out corpus --hours 20 --seed 1 --jobs 2
@@ -38,12 +40,23 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(network, help=f"train the {network}")
         command.add_arguments(sub, network)
         sub.set_defaults(run=partial(command.run, network=network))
+        if network == "denoiser":
+            train_command.add_presets(sub, partial(command.run, network=network))
     sub = commands.add_parser("evaluate", help="measure how well a model separates")
     evaluate.add_arguments(sub)
     sub.set_defaults(run=evaluate.run)
     sub = commands.add_parser("levels", help="measure how loud each stem is beside the others")
     levels.add_arguments(sub)
     sub.set_defaults(run=levels.run)
+    sub = commands.add_parser("slakh", help=slakh_command.HELP)
+    slakh_command.add_arguments(sub)
+    sub.set_defaults(run=slakh_command.run)
+    sub = commands.add_parser("import-checkpoint", help=import_command.HELP)
+    import_command.add_arguments(sub)
+    sub.set_defaults(run=import_command.run)
+    sub = commands.add_parser("parity", help=parity.HELP)
+    parity.add_arguments(sub)
+    sub.set_defaults(run=parity.run)
     return top
 
 

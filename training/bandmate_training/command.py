@@ -44,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
     }
     batch, seconds = defaults[network]
     add = parser.add_argument
-    add("--corpus", type=Path, required=True, help="folder made by `bandmate-train corpus`")
+    add(
+        "--corpus", "--data", type=Path, required=True,
+        help="folder made by `bandmate-train corpus`, or laid out as Slakh2100's stems",
+    )  # fmt: skip
     add("--out", type=Path, required=True, help="folder of the run: checkpoint, figures, pictures")
     add("--minutes", type=float, default=60.0, help="time limit (default 60)")
     add("--steps", type=int, default=10**9, help="stop at this step, counted over all resumes")

@@ -74,9 +74,12 @@ class Options:
     steps: int = 10**9
     optimiser: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 4e-4
+    betas: tuple[float, float] = (0.9, 0.99)  # of AdamW
     warmup: int = 500  # steps of linear rise
+    rise_from: int = 1  # what the first step counts as in the rise; 0: its rate is zero
     cooldown: int = 0  # last of `steps`, in which the rate falls to zero
     average: float = 0.999  # EMA decay
+    average_from: int = 0  # what the first step counts as in the EMA's warm-up
     seed: int = 0
     workers: int = 1
     save_every: float = 5.0
@@ -85,7 +88,7 @@ class Options:
 
 def learning_rate(options: Options, step: int) -> float:
     """Return the rate of a step: a linear rise, a plateau, a linear fall at the end."""
-    rise = min(1.0, (step + 1) / options.warmup)
+    rise = min(1.0, (step + options.rise_from) / options.warmup)
     fall = min(1.0, (options.steps - step) / options.cooldown) if options.cooldown else 1.0
     return options.learning_rate * rise * max(0.0, fall)
 
@@ -133,7 +136,7 @@ def _optimiser(module: nn.Module, options: Options) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         module.parameters(),
         lr=options.learning_rate,
-        betas=(0.9, 0.99),
+        betas=options.betas,
         weight_decay=0.01,
         fused=True,
     )
@@ -205,7 +208,8 @@ class Trainer:
                 group["lr"] = rate
         generator = step_generator(self.options.seed, self.step, self.rank)
         figures = self.task.update(self.step, batch, generator, self.optimisers)
-        average_into(self.shadow, self.task.model, self.step, self.options.average)
+        counted = self.step + self.options.average_from
+        average_into(self.shadow, self.task.model, counted, self.options.average)
         self.step += 1
         return figures
 
