@@ -130,7 +130,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def music(samples: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     time = np.arange(samples) / RATE
     wave = 0.2 * np.sin(2 * np.pi * (80 + 37 * seed) * time) * (1 + np.sin(3 * time + seed))
-    return wave.astype(np.float32)
+    return np.asarray(wave, np.float32)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,13 @@ def in_torch(unet: UNet, mixture: FloatArray, guidance: float) -> Callable[..., 
 def in_engine(model: Model, mixture: FloatArray, guidance: float) -> Callable[..., FloatArray]:
     halves = [(guidance, Condition(mixture)), (1.0 - guidance, Condition())]
     used = [half for half in halves if half[0] != 0.0]
-    return lambda x, level: getattr(model.denoise(x, level, used), "x0", None)
+
+    def estimate(x: FloatArray, level: int) -> FloatArray:
+        found: Any = model.denoise(x, level, used)
+        x0: FloatArray = getattr(found, "x0", found)
+        return x0
+
+    return estimate
 
 
 def waves_of(expected: Expected, latent: FloatArray) -> FloatArray:
@@ -185,7 +192,9 @@ def test_a_checkpoint_that_does_not_fit_leaves_nothing(
     assert not (tmp_path / "b").exists()
 
 
-@pytest.mark.parametrize(("bands", "stride", "kernel"), itertools.product((2, 4), (1, 2), (1, 3)))
+@pytest.mark.parametrize(
+    ("bands", "stride", "kernel"), list(itertools.product((2, 4), (1, 2), (1, 3)))
+)
 def test_convolutions_over_the_depth_are_those_of_torch(
     bands: int, stride: int, kernel: int
 ) -> None:

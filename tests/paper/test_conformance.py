@@ -46,7 +46,7 @@ def folder(reference: Path, tmp_path: Path) -> Path:
 
 def rewrite(reference: Path, folder: Path, name: str, **changes: object) -> None:
     with np.load(reference / name) as data:
-        np.savez(folder / name, **{**data, **changes})  # type: ignore[arg-type]
+        np.savez(folder / name, **{**data, **changes})
 
 
 def test_other_salts_lengths_and_batches_are_compared(

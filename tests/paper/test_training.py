@@ -108,7 +108,7 @@ def test_two_processes_have_the_gradients_of_one(parts: dict[str, Path], tmp_pat
         torch.testing.assert_close(found[rank]["scale"], scale)
     task.model.scale_factor.copy_(scale)
     losses = [task.loss(data[rank], step_generator(0, 0, rank)) for rank in range(2)]
-    ((losses[0] + losses[1]) / 2).backward()
+    ((losses[0] + losses[1]) / 2).backward()  # type: ignore[no-untyped-call]
     for name, parameter in task.model.named_parameters():
         for rank in range(2):
             torch.testing.assert_close(
@@ -160,13 +160,13 @@ def test_lower_precision_gives_about_the_same_loss(
     losses = [task.loss(moments(2, 3), step_generator(0, 0, 0)) for task in (exact, rough)]
     assert losses[1].dtype == torch.float32
     torch.testing.assert_close(losses[1], losses[0], rtol=0.02, atol=0)
-    losses[1].backward()
+    losses[1].backward()  # type: ignore[no-untyped-call]
 
 
 def test_checkpointing_changes_no_gradient(parts: dict[str, Path]) -> None:
     tasks = make(parts["vae"]), make(parts["vae"], replace(CPU, checkpointing=True))
     for task in tasks:
-        task.loss(moments(2, 3), step_generator(0, 0, 0)).backward()
+        task.loss(moments(2, 3), step_generator(0, 0, 0)).backward()  # type: ignore[no-untyped-call]
     for a, b in zip(*(task.model.parameters() for task in tasks), strict=True):
         torch.testing.assert_close(a.grad, b.grad)
 

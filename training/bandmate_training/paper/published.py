@@ -126,11 +126,11 @@ def _shapes(weights: Mapping[str, Tensor]) -> Shapes:
 
 def _fit(
     read: Callable[[Shapes], Any], usual: Any, make: type[nn.Module], shapes: Shapes, prefix: str
-) -> tuple[Any, list[str]]:
+) -> tuple[Any, Shapes, list[str]]:
     """Find the widths that suit shapes best: those read from them, or the usual ones.
 
     Returns:
-        The widths, and what differs, names with the prefix.
+        The widths, the shapes that they ask for, and what differs, names with the prefix.
 
     A single misshapen weight could mislead the reading; then the usual widths leave fewer
     differences, and those that are left name the culprit.
@@ -147,7 +147,7 @@ def _fit(
         tried.append((len(wrong), settled, expected))
     _, settled, expected = min(tried, key=lambda entry: entry[0])
     found, wanted = ({prefix + n: s for n, s in part.items()} for part in (shapes, expected))
-    return settled, keys.differences(found, wanted)
+    return settled, expected, keys.differences(found, wanted)
 
 
 def _unet(
@@ -156,22 +156,18 @@ def _unet(
     """Return widths and weights of the U-Net, and the names that belong to it."""
     names = keys.without_prefix(weights, keys.UNET_PREFIX)
     shapes = {name: tuple(weights[whole].shape) for name, whole in names.items()}
-    settled, wrong = _fit(config.unet_config, config.UNET, UNet, shapes, keys.UNET_PREFIX)
+    usual = config.UNET
+    settled, expected, wrong = _fit(config.unet_config, usual, UNet, shapes, keys.UNET_PREFIX)
     problems += wrong
-    shadows = {name: keys.shadow_name(name) for name in names}
-    if ema:
-        averaged = {n: tuple(weights[s].shape) for n, s in shadows.items() if s in weights}
-        if not averaged:
-            problems.append("missing: averaged weights (model_ema.*): ask for ema=False")
-        else:
-            lines = keys.differences(
-                {shadows[n]: s for n, s in averaged.items()},
-                {shadows[n]: s for n, s in shapes.items()},
-            )
-            problems += lines
-        values = {n: weights[s] for n, s in shadows.items() if s in weights}
-    else:
-        values = {name: weights[whole] for name, whole in names.items()}
+    shadows = {name: keys.shadow_name(name) for name in {**shapes, **expected}}
+    sources = {name: keys.UNET_PREFIX + name for name in expected}
+    if ema and any(shadow in weights for shadow in shadows.values()):
+        sources = {name: shadows[name] for name in expected}
+        averaged = {s: tuple(weights[s].shape) for s in sources.values() if s in weights}
+        problems += keys.differences(averaged, {s: expected[n] for n, s in sources.items()})
+    elif ema:
+        problems.append("missing: averaged weights (model_ema.*): ask for ema=False")
+    values = {name: weights[source] for name, source in sources.items() if source in weights}
     return (settled, values), {*names.values(), *shadows.values()}
 
 
@@ -194,13 +190,13 @@ def _autoencoder(
             for n, v in values.items()
             if not keys.NOT_NEEDED.fullmatch(n) and not n.startswith("vocoder.")
         }
-        settled, wrong = _fit(config.vae_config, config.VAE, Vae, _shapes(values), "")
+        settled, _, wrong = _fit(config.vae_config, config.VAE, Vae, _shapes(values), "")
         problems += [f"{other}: {line}" for line in wrong]
     else:
         if not inside:
             raise CheckpointError(f"{path}: has no VAE inside: give its own file as well")
         values = {name: weights[whole] for name, whole in inside.items()}
-        settled, wrong = _fit(config.vae_config, config.VAE, Vae, _shapes(values), prefix)
+        settled, _, wrong = _fit(config.vae_config, config.VAE, Vae, _shapes(values), prefix)
         problems += wrong
     return (settled, values), set(inside.values())
 
@@ -225,7 +221,7 @@ def _generator(
         values = {n: v for n, v in values.items() if n[:-2] not in lone}
     values = folded_weights(values)
     usual = config.VOCODER
-    settled, wrong = _fit(config.vocoder_config, usual, Vocoder, _shapes(values), prefix)
+    settled, _, wrong = _fit(config.vocoder_config, usual, Vocoder, _shapes(values), prefix)
     problems += [f"{where}: {line}" if file is not None else line for line in wrong]
     return (settled, values), set(inside.values())
 
