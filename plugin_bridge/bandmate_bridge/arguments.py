@@ -225,7 +225,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_separate(commands)
     _add_doctor(commands)
     _add_models(commands)
-    from bandmate_bridge.server_arguments import add_serve  # It takes its types from here.
+    from bandmate_bridge.server_arguments import add_send, add_serve  # They take types from here.
 
     add_serve(commands)
+    add_send(commands)
     return parser
