@@ -82,6 +82,8 @@ def test_a_full_queue_refuses_with_an_error_and_loses_nothing(
             accepted.append(client.separate(music / "song.wav"))
     assert caught.value.code == 503
     assert len(accepted) >= 1_000
-    assert len(client.jobs()) == len(accepted) + 1
+    listed = client.status("")
+    assert len(listed["jobs"]) + listed["left_out"] == len(accepted) + 1
+    assert listed["jobs"][0]["job"] == accepted[-1]
     for job in [first, *accepted]:
         client.cancel(job)
