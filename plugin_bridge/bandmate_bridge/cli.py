@@ -43,6 +43,14 @@ def _run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         from bandmate_bridge import separate_command
 
         return separate_command.run(options, interrupt)
+    if options.command == "serve":
+        from bandmate_bridge import serve_command
+
+        return serve_command.run(options, interrupt)
+    if options.command == "send":
+        from bandmate_bridge import send_command
+
+        return send_command.run(options, interrupt)
     if options.command in ("add", "fill", "vary", "generate"):
         from bandmate_bridge import part_command
 
