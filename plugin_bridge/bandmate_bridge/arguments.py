@@ -35,6 +35,16 @@ examples:
   bandmate models verify mini
   bandmate models add ~/Downloads/big-model
 """
+DAW_HELP = """\
+examples:
+  bandmate daw install ardour
+      actions in Ardour's menu Edit > Lua Scripts; close Ardour before
+  bandmate daw install reaper --config ~/opt/REAPER
+  bandmate daw install ardour --workdir /big/bandmate
+      for a server that runs with that --workdir
+  bandmate daw uninstall ardour
+  bandmate daw where ardour
+"""
 
 
 class UsageError(Exception):
@@ -211,6 +221,32 @@ def _add_models(commands: argparse._SubParsersAction[_Parser]) -> None:
         _reporting(action)
 
 
+def _add_daw(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "daw",
+        help="install our actions in Ardour or REAPER",
+        description="Put bandmate's actions into a DAW, or take them away.",
+        epilog=DAW_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="install|uninstall|where")
+    install = actions.add_parser("install", help="put the scripts where the DAW looks for them")
+    uninstall = actions.add_parser("uninstall", help="take them away again")
+    where = actions.add_parser("where", help="where the scripts are and where they would go")
+    for action in (install, uninstall, where):
+        action.add_argument("daw", choices=("ardour", "reaper"), metavar="ardour|reaper")
+        action.add_argument(
+            "--config",
+            type=Path,
+            metavar="DIR",
+            help="the DAW's configuration folder; default: its newest version's",
+        )
+        _reporting(action)
+    install.add_argument(
+        "--workdir", type=Path, metavar="DIR", help="what `bandmate serve --workdir` is given"
+    )
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = _Parser(
@@ -224,4 +260,5 @@ def build_parser() -> argparse.ArgumentParser:
     _add_separate(commands)
     _add_doctor(commands)
     _add_models(commands)
+    _add_daw(commands)
     return parser

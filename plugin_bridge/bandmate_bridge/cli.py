@@ -47,6 +47,10 @@ def _run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         from bandmate_bridge import doctor
 
         return doctor.run(options)
+    if options.command == "daw":
+        from bandmate_bridge import daw_command
+
+        return daw_command.run(options)
     from bandmate_bridge import models_command
 
     return models_command.run(options)
