@@ -35,26 +35,17 @@ examples:
   bandmate models verify mini
   bandmate models add ~/Downloads/big-model
 """
-DAW_HELP = """\
-examples:
-  bandmate daw install ardour
-      actions in Ardour's menu Edit > Lua Scripts; close Ardour before
-  bandmate daw install reaper --config ~/opt/REAPER
-  bandmate daw install ardour --workdir /big/bandmate
-      for a server that runs with that --workdir
-  bandmate daw uninstall ardour
-  bandmate daw where ardour
-"""
 
 
 class UsageError(Exception):
     """A command line that makes no sense; its text is one clear line."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Raises UsageError where argparse would print and exit."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise UsageError."""
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
 
@@ -112,7 +103,8 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def _reporting(parser: argparse.ArgumentParser) -> None:
+def reporting(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is printed."""
     group = parser.add_argument_group("what is printed")
     group.add_argument("--json", action="store_true", help="one JSON object on stdout")
     group.add_argument("--quiet", action="store_true", help="warnings and errors only")
@@ -161,7 +153,7 @@ def _files(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--force", action="store_true", help="replace a result that is there")
 
 
-def _add_separate(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_separate(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser(
         "separate",
         help="split songs into bass, drums, guitar, piano and other",
@@ -186,11 +178,11 @@ def _add_separate(commands: argparse._SubParsersAction[_Parser]) -> None:
         default="mask",
         help="mask: parts of the original, summing to it (default); vocoder: resynthesised, mono",
     )
-    for add_options in (_files, _engine, _sampling, _reporting):
+    for add_options in (_files, _engine, _sampling, reporting):
         add_options(parser)
 
 
-def _add_doctor(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser(
         "doctor",
         help="what is used, how fast it is, and why anything is not used",
@@ -200,10 +192,10 @@ def _add_doctor(commands: argparse._SubParsersAction[_Parser]) -> None:
         allow_abbrev=False,
     )
     _engine(parser)
-    _reporting(parser)
+    reporting(parser)
 
 
-def _add_models(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_models(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser(
         "models",
         help="list, verify and add models",
@@ -218,38 +210,12 @@ def _add_models(commands: argparse._SubParsersAction[_Parser]) -> None:
     add.add_argument("path", type=Path, metavar="PATH", help="a folder with a bundle.json")
     add.add_argument("--force", action="store_true", help="replace a model of the same name")
     for action in (listing, verify, add):
-        _reporting(action)
-
-
-def _add_daw(commands: argparse._SubParsersAction[_Parser]) -> None:
-    parser = commands.add_parser(
-        "daw",
-        help="install our actions in Ardour or REAPER",
-        description="Put bandmate's actions into a DAW, or take them away.",
-        epilog=DAW_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="install|uninstall|where")
-    install = actions.add_parser("install", help="put the scripts where the DAW looks for them")
-    uninstall = actions.add_parser("uninstall", help="take them away again")
-    where = actions.add_parser("where", help="where the scripts are and where they would go")
-    for action in (install, uninstall, where):
-        action.add_argument("daw", choices=("ardour", "reaper"), metavar="ardour|reaper")
-        action.add_argument(
-            "--config",
-            type=Path,
-            metavar="DIR",
-            help="the DAW's configuration folder; default: its newest version's",
-        )
-        _reporting(action)
-    install.add_argument(
-        "--workdir", type=Path, metavar="DIR", help="what `bandmate serve --workdir` is given"
-    )
+        reporting(action)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = _Parser(
+    parser = Parser(
         prog="bandmate",
         description="Stems of a song on your own machine, sample-exact, for your DAW.",
         epilog="`bandmate COMMAND --help` explains a command, with examples.",
@@ -260,5 +226,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_separate(commands)
     _add_doctor(commands)
     _add_models(commands)
-    _add_daw(commands)
+    from bandmate_bridge.server_arguments import add_serve  # It takes its types from here.
+
+    add_serve(commands)
+    from bandmate_bridge.daw_arguments import add_daw
+
+    add_daw(commands)
     return parser

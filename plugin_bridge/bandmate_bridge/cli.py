@@ -43,6 +43,10 @@ def _run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         from bandmate_bridge import separate_command
 
         return separate_command.run(options, interrupt)
+    if options.command == "serve":
+        from bandmate_bridge import serve_command
+
+        return serve_command.run(options, interrupt)
     if options.command == "doctor":
         from bandmate_bridge import doctor
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
@@ -82,11 +82,15 @@ class ArraySource:
 class FileSource:
     """An audio file; a context manager.
 
+    Args:
+        path: of the file.
+        opened: the file, if it is open already; it stays the caller's to close.
+
     Raises:
         AudioError: if it is missing, unreadable, empty, cut off, or not audio of our kind.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, opened: BinaryIO | None = None):
         self.name = str(path)
         if path.is_dir():
             raise AudioError(f"{path} is a folder: expected an audio file")
@@ -95,7 +99,7 @@ class FileSource:
         try:
             with path.open("rb") as raw:
                 empty = not raw.read(1)
-            self._file = soundfile.SoundFile(path)
+            self._file = soundfile.SoundFile(opened or path)
         except OSError as error:
             raise AudioError(f"cannot read {path}: {error.strerror}") from error
         except (soundfile.SoundFileError, TypeError) as error:

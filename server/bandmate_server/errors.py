@@ -12,6 +12,9 @@ BandmateError
 ├── DawError         scripts cannot be put where a DAW looks for them
 ├── SoundCardError   a sound device cannot be used, or has gone
 ├── ExportError      an exported graph does not compute what its network does
+├── ProtocolError    bytes that are not the OSC that this server speaks
+├── RequestError     a request that is not accepted; its code says of what kind the trouble is
+├── ServerError      the server refused, failed, or does not answer (seen by a client)
 └── Cancelled        the user stopped the work
 """
 
@@ -64,6 +67,30 @@ class SoundCardError(BandmateError):
 
 class ExportError(BandmateError):
     """An exported graph does not compute what its network does."""
+
+
+class ProtocolError(BandmateError):
+    """Bytes from a peer are not the OSC that this server speaks."""
+
+
+class RequestError(BandmateError):
+    """A request is not accepted.
+
+    code: as in HTTP: 400 arguments, 401 token, 403 path, 404 unknown, 409 id used, 413 size,
+        500 our own fault, 501 not there, 503 busy, 507 disk full.
+    """
+
+    def __init__(self, code: int, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+class ServerError(BandmateError):
+    """The server refused, failed, or does not answer; `code` is that of its error, or 0."""
+
+    def __init__(self, message: str, code: int = 0):
+        super().__init__(message)
+        self.code = code
 
 
 class Cancelled(BandmateError):

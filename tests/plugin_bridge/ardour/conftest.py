@@ -27,7 +27,8 @@ PATIENCE = 120.0  # seconds: the machine may be busy
 SUPERCLOCK = 282_240_000  # ticks a second, in session files
 DRIVER = Path(__file__).parent / "driver.lua"
 NEW_SESSION = """
-local session = assert (create_session (os.getenv ("FOLDER"), "song", tonumber (os.getenv ("RATE"))))
+local rate = tonumber (os.getenv ("RATE"))
+local session = assert (create_session (os.getenv ("FOLDER"), "song", rate))
 session:save_state ("", false, false, false, false, false)
 session:close ()
 quit ()
