@@ -11,6 +11,8 @@ local AGAIN = { 1, 3 } -- seconds after which a request without an answer is sen
 local PATIENCE = 5 -- seconds without an answer before the musician is told
 local LISTING = 50 -- steps between two looks for results that nobody waits for
 
+local SESSION = "^%l+%-" .. ("%x"):rep (8) .. "%-" -- how the ids of a session's requests begin
+
 local waiting, steps = {}, 0 -- waiting: job id -> note of wire.request, with what became of it
 local interrupted -- claims from before this Ardour was started, once looked for
 
@@ -85,7 +87,7 @@ local function list ()
 	for name in names:gmatch ("[^\n]+") do
 		local id, kind = name:match ("^(.*)%.(%l+)$")
 		local ours = id and id:find (wire.tag (), 1, true) == 1
-		if id and (ours or not id:find ("^ardour%-%x+%-")) and not waiting[id] then
+		if id and (ours or not id:find (SESSION)) and not waiting[id] then
 			if kind == "tsv" or kind == "failed" and ours then
 				waiting[id] = { id = id, label = id, accepted = true }
 			elseif kind == "claimed" and ours and not interrupted then

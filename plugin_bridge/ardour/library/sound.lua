@@ -52,11 +52,10 @@ local function heard_as_stored (piece, first, count)
 	local region, playlist = piece.region, piece.track:playlist ():to_audioplaylist ()
 	local heard, mix, gain = ARDOUR.DSP.DspShm (count), ARDOUR.DSP.DspShm (count), ARDOUR.DSP.DspShm (count)
 	local stored = ARDOUR.DSP.DspShm (count)
-	local offset = first - piece.first + region:start ():samples ()
 	for channel = 0, region:n_channels () - 1 do
 		playlist:read (heard:to_float (0), mix:to_float (0), gain:to_float (0),
 			Temporal.timepos_t (first), Temporal.timecnt_t.from_samples (count), channel)
-		region:source (channel):to_audiosource ():read (stored:to_float (0), offset, count, 0)
+		region:to_readable ():read (stored:to_float (0), first - piece.first, count, channel)
 		local a, b = heard:to_float (0):array (), stored:to_float (0):array ()
 		for index = 1, count do
 			if math.abs (a[index] - b[index]) > 1e-6 then return false end

@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import soundfile
+from pythonosc.osc_message_builder import OscMessageBuilder
 
 from bandmate_bridge import daw_install, ui_scripts
 
@@ -200,9 +201,11 @@ class Ardour:
 
     def send(self, address: str, *texts: str) -> None:
         """Send OSC with string arguments to Ardour."""
-        from pythonosc.udp_client import SimpleUDPClient
-
-        SimpleUDPClient("127.0.0.1", self.port).send_message(address, list(texts))
+        message = OscMessageBuilder(address)
+        for text in texts:
+            message.add_arg(text)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            out.sendto(message.build().dgram, ("127.0.0.1", self.port))
 
     def action(self, name: str) -> None:
         """Choose an entry of Edit > Lua Scripts."""
@@ -223,6 +226,7 @@ class Ardour:
                 if out.exists():
                     return out.read_text()
                 time.sleep(0.02)
+            assert not self.window("bandmate"), f"a message is open: {self.told()}"
             return None
 
         status, *lines = wait_for("answer from Ardour", answer).split("\n")
@@ -311,8 +315,12 @@ class Ardour:
         window = wait_for("message", lambda: self.window("bandmate"))
         self.press(window, "Return")
         wait_for("message closed", lambda: self.window("bandmate") is None)
-        log = (self.config / "bandmate" / "messages.txt").read_text().splitlines()
-        return log[-1]
+        return self.told()
+
+    def told(self) -> str:
+        """Return what the last message said."""
+        log = self.config / "bandmate" / "messages.txt"
+        return log.read_text().splitlines()[-1]
 
     def save(self) -> dict[str, list[Clip]]:
         """Save the session and return its clips, by track."""
@@ -341,7 +349,7 @@ def saved_clips(path: Path, rate: int) -> dict[str, list[Clip]]:
     root = ElementTree.parse(path).getroot()
     sources = {source.get("id"): source for source in root.iterfind("Sources/Source")}
     playlists = {each.get("id"): each for each in root.iterfind("Playlists/Playlist")}
-    audio = path.parent / "interchange" / "song" / "audiofiles"
+    audio = path.parent / "interchange" / path.parent.name / "audiofiles"
 
     def clip(region: ElementTree.Element) -> Clip:
         frames, position = (int(part) for part in region.get("length", "")[1:].split("@a"))
@@ -359,6 +367,12 @@ def saved_clips(path: Path, rate: int) -> dict[str, list[Clip]]:
         if playlist is not None:
             clips[route.get("name", "")] = [clip(region) for region in playlist.iterfind("Region")]
     return clips
+
+
+@pytest.fixture(scope="session")
+def wait() -> Callable[..., Any]:
+    """Return `wait_for(what, look)`."""
+    return wait_for
 
 
 @pytest.fixture(scope="session")
