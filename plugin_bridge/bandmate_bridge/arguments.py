@@ -103,8 +103,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def reporting(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is printed."""
+def _reporting(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is printed")
     group.add_argument("--json", action="store_true", help="one JSON object on stdout")
     group.add_argument("--quiet", action="store_true", help="warnings and errors only")
@@ -178,7 +177,7 @@ def _add_separate(commands: argparse._SubParsersAction[Parser]) -> None:
         default="mask",
         help="mask: parts of the original, summing to it (default); vocoder: resynthesised, mono",
     )
-    for add_options in (_files, _engine, _sampling, reporting):
+    for add_options in (_files, _engine, _sampling, _reporting):
         add_options(parser)
 
 
@@ -192,7 +191,7 @@ def _add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:
         allow_abbrev=False,
     )
     _engine(parser)
-    reporting(parser)
+    _reporting(parser)
 
 
 def _add_models(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -210,7 +209,7 @@ def _add_models(commands: argparse._SubParsersAction[Parser]) -> None:
     add.add_argument("path", type=Path, metavar="PATH", help="a folder with a bundle.json")
     add.add_argument("--force", action="store_true", help="replace a model of the same name")
     for action in (listing, verify, add):
-        reporting(action)
+        _reporting(action)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bandmate_bridge.arguments import Parser, reporting
+from bandmate_bridge.arguments import Parser, _reporting
 
 DAW_HELP = """\
 examples:
@@ -40,7 +40,7 @@ def add_daw(commands: argparse._SubParsersAction[Parser]) -> None:
             metavar="DIR",
             help="the DAW's configuration folder; default: its newest version's",
         )
-        reporting(action)
+        _reporting(action)
     install.add_argument(
         "--workdir", type=Path, metavar="DIR", help="what `bandmate serve --workdir` is given"
     )
