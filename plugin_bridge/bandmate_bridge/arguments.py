@@ -225,9 +225,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_separate(commands)
     _add_doctor(commands)
     _add_models(commands)
-    from bandmate_bridge.server_arguments import add_serve  # It takes its types from here.
+    from bandmate_bridge.server_arguments import add_send, add_serve  # They take types from here.
 
     add_serve(commands)
+    add_send(commands)
     from bandmate_bridge.daw_arguments import add_daw
 
     add_daw(commands)

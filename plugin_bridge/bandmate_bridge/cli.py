@@ -47,6 +47,10 @@ def _run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         from bandmate_bridge import serve_command
 
         return serve_command.run(options, interrupt)
+    if options.command == "send":
+        from bandmate_bridge import send_command
+
+        return send_command.run(options, interrupt)
     if options.command == "doctor":
         from bandmate_bridge import doctor
 

@@ -1,11 +1,19 @@
-"""The command line of `bandmate serve`."""
+"""The command line of `bandmate serve` and `bandmate send`."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from bandmate_bridge.arguments import Parser, positive
+from bandmate_bridge.arguments import (
+    Parser,
+    _files,
+    _reporting,
+    _sampling,
+    positive,
+    seconds,
+    stem_list,
+)
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 9123
 
@@ -17,6 +25,16 @@ examples:
       files in these folders may be named too
   bandmate serve --host 0.0.0.0 --token-file ~/.bandmate-token
       for other machines: every request must carry the token
+"""
+
+SEND_HELP = """\
+examples:
+  bandmate send separate song.wav --out stems
+      like `bandmate separate`, with the server's model, which is loaded already
+  bandmate send separate song.wav --start 0:04 --end 0:12 --track Gtr --position 48000 --no-wait
+      the stems go to the DAW by the server's mailbox
+  bandmate send status
+  bandmate send cancel JOB
 """
 
 
@@ -86,3 +104,73 @@ def add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
     printed = parser.add_argument_group("what is printed")
     printed.add_argument("--json", action="store_true", help="one JSON object once it is ready")
     printed.add_argument("--verbose", action="store_true", help="log every request")
+
+
+def add_send(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add `bandmate send` to the command line."""
+    parser = commands.add_parser(
+        "send",
+        help="hand a request to a running server",
+        description="Hand a request to a running `bandmate serve` and wait for its result.",
+        epilog=SEND_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    separate = actions.add_parser("separate", help="stems of a song or region")
+    separate.add_argument("input", metavar="INPUT", help="audio file, or put:NAME")
+    add = actions.add_parser("add", help="new stems to go with given ones")
+    add.add_argument("stems", nargs="+", metavar="STEM", help="wanted, such as guitar")
+    fill = actions.add_parser("fill", help="a range of one stem anew")
+    vary = actions.add_parser("vary", help="another take of a stem")
+    for action in (fill, vary):
+        action.add_argument("stem", metavar="STEM", help="such as guitar; it is among --to too")
+    vary.add_argument(
+        "--strength", type=float, default=0.5, metavar="X", help="0: the same, 1: all new"
+    )
+    for action in (add, fill, vary):
+        action.add_argument(
+            "--to",
+            nargs="+",
+            required=True,
+            metavar="[STEM=]FILE",
+            help="what is there; backing=FILE is a mix; files of one stem are summed",
+        )
+    generate = actions.add_parser("generate", help="stems out of nothing")
+    generate.add_argument("--seconds", type=seconds, required=True, metavar="S")
+    for action in (separate, generate):
+        action.add_argument("--stems", type=stem_list, metavar="LIST", help="default: all")
+    for action in (separate, add, fill, vary):
+        action.add_argument("--start", type=seconds, metavar="S", help="seconds, or 1:04.250")
+        action.add_argument("--end", type=seconds, metavar="S", help="likewise; default: the end")
+    separate.add_argument("--render", choices=("mask", "vocoder"), help="default: mask")
+    for action in (separate, add, fill, vary, generate):
+        _add_job_options(action)
+    status = actions.add_parser("status", help="how a job, or every job, is doing")
+    status.add_argument("job", nargs="?", metavar="JOB")
+    actions.add_parser("cancel", help="stop a job").add_argument("job", metavar="JOB")
+    for action in actions.choices.values():
+        server = action.add_argument_group("server")
+        server.add_argument("--host", default=DEFAULT_HOST, metavar="ADDRESS")
+        server.add_argument("--port", type=port_number, default=DEFAULT_PORT, metavar="N")
+        server.add_argument("--token-file", type=Path, metavar="FILE")
+        _reporting(action)
+
+
+def _add_job_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="copy the results there; default: leave them there"
+    )
+    parser.add_argument(
+        "--no-wait", dest="wait", action="store_false", help="print the job and leave it to itself"
+    )
+    parser.add_argument("--request", metavar="ID", help="the same ID never does a thing twice")
+    mail = parser.add_argument_group("for a DAW")
+    mail.add_argument("--track", metavar="NAME", help="what new tracks are named after")
+    mail.add_argument(
+        "--position", type=int, metavar="N", help="in samples: put the result into the mailbox"
+    )
+    _files(parser)
+    _sampling(parser)
+    # What is not said is the server's to decide.
+    parser.set_defaults(format=None, solver=None, seed=None, takes=None)

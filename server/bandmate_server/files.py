@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file by renaming a finished one into place.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file by renaming a finished one into place.
 
     This survives a killed process. It does not wait for the disk, as a server that answers
     at once cannot: what a power cut damages is reported when it is read.
@@ -20,8 +20,9 @@ def write_whole(path: Path, text: str) -> None:
     """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
+        if isinstance(content, str):
+            content = content.encode("utf-8", "backslashreplace")
+        partial.write_bytes(content)
         os.replace(partial, path)  # noqa: PTH105 - one call for both systems
     except OSError:
         partial.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ name, position and message.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ def post_failure(inbox: Path, job: str, mail: Mail, message: str) -> None:
     """
     fields = [_one_field(mail.track), str(mail.position), _one_field(message)]
     write_whole(inbox / f"{job}.failed", "\t".join(fields) + "\n")
+
+
+def take_back_failure(inbox: Path, job: str) -> None:
+    """Remove a failure from the mailbox: its request was refused before, and is accepted now."""
+    with contextlib.suppress(OSError):
+        (inbox / f"{job}.failed").unlink()
 
 
 def was_posted(inbox: Path, job: str) -> bool:

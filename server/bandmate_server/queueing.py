@@ -91,6 +91,7 @@ class JobQueue:
             raise RequestError(503, f"{MAX_QUEUED} jobs are waiting: try again later")
         job = self._store.create(request)
         self._store.note(job, "queued")
+        mailbox.take_back_failure(self._inbox, job.job)
         self._waiting.append(job.job)
         # Its first event must not come before the reply.
         asyncio.get_running_loop().call_soon(self._assign)
