@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
 from pathlib import Path
 
 from bandmate_bridge import daw_install
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         report["scripts"] = str(daw_install.scripts_folder(options.daw))
         lines = [f"scripts: {report['scripts']}", f"{options.daw}'s configuration: {config}"]
     elif options.action == "install":
-        files = daw_install.install(options.daw, config, options.workdir)
+        files = daw_install.install(options.daw, config, options.workdir, _program())
         report["files"] = [str(path) for path in files]
         lines = [f"installed {len(files)} files in {config}", _next_step(options.daw, config)]
     else:
@@ -53,6 +55,11 @@ def _next_step(daw: str, config: Path) -> str:
     if daw == "ardour" and daw_install.registers(config):
         return "They are in Ardour's menu Edit > Lua Scripts. Start `bandmate serve` first."
     return BY_HAND[daw]
+
+
+def _program() -> Path | None:
+    found = shutil.which("bandmate") or shutil.which("bandmate", path=Path(sys.executable).parent)
+    return Path(found) if found else None
 
 
 def _config(daw: str, given: Path | None) -> Path:

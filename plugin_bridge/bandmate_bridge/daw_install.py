@@ -40,7 +40,9 @@ def config_folders(daw: str) -> list[Path]:
     return sorted(found, key=_version, reverse=True)
 
 
-def install(daw: str, config: Path, workdir: Path | None = None) -> list[Path]:
+def install(
+    daw: str, config: Path, workdir: Path | None = None, command: Path | None = None
+) -> list[Path]:
     """Copy the scripts into a configuration folder and return the files written.
 
     In Ardour 7 they are entered into its menu as well.
@@ -49,13 +51,14 @@ def install(daw: str, config: Path, workdir: Path | None = None) -> list[Path]:
         daw: ardour or reaper.
         config: the DAW's configuration folder.
         workdir: work folder of the server, if it is not the default one.
+        command: the `bandmate` program, for a DAW that has it send requests (REAPER).
 
     Raises:
         DawError: if Ardour runs (it would overwrite its script list), or the list is not one
             that we understand; nothing has been changed then.
     """
     if daw == "reaper":
-        return _install_reaper(config, workdir)
+        return _install_reaper(config, workdir, command)
     listed = registers(config)
     if listed:
         _refuse_while_running(config)
@@ -66,7 +69,7 @@ def install(daw: str, config: Path, workdir: Path | None = None) -> list[Path]:
     shutil.rmtree(library, ignore_errors=True)
     written = _copied((scripts_folder(daw) / "library").glob("*.lua"), library)
     if workdir is not None:
-        written.append(_settings(library / "settings.lua", workdir))
+        written.append(_settings(library / "settings.lua", {"workdir": workdir}))
     written += _copied(sources, config / "scripts")
     if new_list is not None:
         _write(config / "ui_scripts", new_list)
@@ -108,7 +111,7 @@ def _installed(daw: str, config: Path) -> list[Path]:
     return [config / "bandmate", *(config / "scripts" / name for name in sorted(names))]
 
 
-def _install_reaper(config: Path, workdir: Path | None) -> list[Path]:
+def _install_reaper(config: Path, workdir: Path | None, command: Path | None) -> list[Path]:
     # The script does what its file name says: one copy for each entry of the action list.
     folder = config / "Scripts" / "bandmate"
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,14 +120,18 @@ def _install_reaper(config: Path, workdir: Path | None) -> list[Path]:
     for action in REAPER_ACTIONS:
         written.append(folder / f"bandmate - {action}.lua")
         _write(written[-1], text)
-    if workdir is not None:
-        written.append(_settings(folder / "settings.lua", workdir))
+    values = {"workdir": workdir, "command": command}
+    written.append(_settings(folder / "settings.lua", values))
     return written
 
 
-def _settings(path: Path, workdir: Path) -> Path:
-    text = str(workdir.absolute()).replace("\\", "/").replace('"', '\\"')
-    _write(path, f'return {{ workdir = "{text}" }}\n')
+def _settings(path: Path, values: dict[str, Path | None]) -> Path:
+    fields = []
+    for name, value in values.items():
+        if value is not None:
+            text = str(value.absolute()).replace("\\", "/").replace('"', '\\"')
+            fields.append(f'{name} = "{text}"')
+    _write(path, f"return {{ {', '.join(fields)} }}\n")
     return path
 
 

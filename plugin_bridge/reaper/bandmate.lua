@@ -341,13 +341,17 @@ end
 -- another stem of the same source, else below the source. The index that it gets.
 local function place_for (name)
 	local source = name:match ("^(.*) %- ") or name
-	local beginnings = { name:gsub (" %(take %d+%)$", ""), source .. " - ", source }
-	for _, beginning in ipairs (beginnings) do
-		for index = reaper.CountTracks (0) - 1, 0, -1 do
+	local stem = name:gsub (" %(take %d+%)$", "")
+	local tracks = reaper.CountTracks (0)
+	for _, beginning in ipairs ({ stem, source .. " - " }) do
+		for index = tracks - 1, 0, -1 do
 			if name_of (reaper.GetTrack (0, index)):sub (1, #beginning) == beginning then return index + 1 end
 		end
 	end
-	return reaper.CountTracks (0)
+	for index = 0, tracks - 1 do
+		if name_of (reaper.GetTrack (0, index)) == source then return index + 1 end
+	end
+	return tracks
 end
 
 local function import_row (name, position, path)

@@ -36,10 +36,13 @@ end
 local function neighbour (routes, name)
 	local source = name:match ("^(.*) %- ") or name
 	local stem = name:gsub (" %(take %d+%)$", "")
-	for _, beginning in ipairs ({ stem, source .. " - ", source }) do
+	for _, beginning in ipairs ({ stem, source .. " - " }) do
 		for index = #routes, 1, -1 do
 			if starts (routes[index]:name (), beginning) then return index end
 		end
+	end
+	for index, route in ipairs (routes) do
+		if route:name () == source then return index end
 	end
 	return #routes
 end

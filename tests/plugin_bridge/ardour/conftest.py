@@ -256,7 +256,7 @@ class Ardour:
                     end
                 end
             end
-            Editor:access_action ("Editor", "unselect-all") -- or an old range would count
+            Editor:access_action ("Editor", "select-none") -- or an old range would count
             Editor:set_selection (list, ArdourUI.SelectionOp.Set)
             print (missing and "not drawn yet" or "selected")"""
         wait_for("regions drawn", lambda: self.lua(code) == ["selected"])
@@ -288,6 +288,7 @@ class Ardour:
     def wait_for_tracks(self, *names: str) -> None:
         """Wait until there are tracks of these names and the mailbox is answered."""
         wait_for(f"tracks {names}", lambda: set(names) <= set(self.tracks()))
+        wait_for("tracks in order", lambda: not self.server.mail("claimed"))
 
     def window(self, title: str) -> str | None:
         """Return the id of a visible window of this title, or None."""
