@@ -47,21 +47,21 @@ local function neighbour (routes, name)
 	return #routes
 end
 
--- Put the new routes, in their order, each after its neighbour.
+-- Put the new routes { route, wanted name }, in their order, each after its neighbour.
 local function arrange (new)
-	local routes, places = {}, {}
+	local is_new, all, routes, places = {}, {}, {}, {}
+	for _, one in ipairs (new) do is_new[id_of (one.route)] = true end
 	for route in Session:get_routes ():iter () do
-		if not route:is_monitor () and not route:is_auditioner () then routes[#routes + 1] = route end
+		if not route:is_monitor () and not route:is_auditioner () then all[#all + 1] = route end
 	end
 	local function place (route) return route:presentation_info_ptr ():order () end
-	table.sort (routes, function (a, b) return place (a) < place (b) end)
-	for index, route in ipairs (routes) do places[index] = place (route) end
-	for _, route in ipairs (new) do
-		local id = id_of (route.route)
-		for index = #routes, 1, -1 do
-			if id_of (routes[index]) == id then table.remove (routes, index) end
-		end
-		table.insert (routes, neighbour (routes, route.wanted) + 1, route.route)
+	table.sort (all, function (a, b) return place (a) < place (b) end)
+	for index, route in ipairs (all) do
+		places[index] = place (route)
+		if not is_new[id_of (route)] then routes[#routes + 1] = route end
+	end
+	for _, one in ipairs (new) do
+		table.insert (routes, neighbour (routes, one.wanted) + 1, one.route)
 	end
 	for index, route in ipairs (routes) do
 		if place (route) ~= places[index] then route:set_presentation_order (places[index]) end

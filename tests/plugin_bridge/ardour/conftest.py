@@ -256,7 +256,7 @@ class Ardour:
                     end
                 end
             end
-            Editor:access_action ("Editor", "select-none") -- or an old range would count
+            Editor:access_action ("Common", "deselect-all") -- or an old range would count
             Editor:set_selection (list, ArdourUI.SelectionOp.Set)
             print (missing and "not drawn yet" or "selected")"""
         wait_for("regions drawn", lambda: self.lua(code) == ["selected"])

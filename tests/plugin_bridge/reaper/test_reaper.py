@@ -15,7 +15,7 @@ RATE = 48_000
 def ramp(first: int, frames: int) -> np.ndarray[Any, Any]:
     """Return what a track of the imitation plays (frames, 2)."""
     at = first + np.arange(frames)[:, None]
-    return 0.4 * np.sin(at * 0.05 * np.array([[1, 2]]))
+    return np.asarray(0.4 * np.sin(at * 0.05 * np.array([[1, 2]])))
 
 
 def total(files: list[Path | None]) -> np.ndarray[Any, Any]:
