@@ -148,6 +148,7 @@ def _options(sounddevice: Any, request: dict[str, Any], side: str) -> dict[str, 
         "samplerate": own if rate is None else rate,
         "channels": request["channels"],
         "dtype": "float32",
+        "latency": "high",
     }
 
 

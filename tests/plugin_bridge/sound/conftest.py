@@ -42,7 +42,7 @@ class Jack:
     """The server; `ports` and `connect` are JACK's."""
 
     def __init__(self) -> None:
-        command = ["jackd", "-r", "-n", NAME, "-d", "dummy", "-r", str(RATE), "-p", "512"]
+        command = ["jackd", "-r", "-n", NAME, "-d", "dummy", "-r", str(RATE), "-p", "4096"]
         quiet = subprocess.DEVNULL
         self.process = subprocess.Popen(command, env=variables(), stdout=quiet, stderr=quiet)
         wait_for("JACK server", lambda: "system:playback_1" in self.ports())
