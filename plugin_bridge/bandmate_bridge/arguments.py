@@ -225,6 +225,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_separate(commands)
     _add_doctor(commands)
     _add_models(commands)
+    from bandmate_bridge.part_arguments import add_parts  # It takes types from here.
+
+    add_parts(commands, (_files, _engine, _reporting))
     from bandmate_bridge.server_arguments import add_send, add_serve  # They take types from here.
 
     add_serve(commands)

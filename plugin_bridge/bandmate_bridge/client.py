@@ -179,7 +179,7 @@ class Client:
         return found
 
     def jobs(self) -> list[dict[str, Any]]:
-        """Return state, stage, fraction and error of all jobs, the newest first."""
+        """Return state, stage, fraction and error of the newest jobs, as many as fit a reply."""
         found: list[dict[str, Any]] = self.status("")["jobs"]
         return found
 

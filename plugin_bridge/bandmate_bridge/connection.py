@@ -6,6 +6,7 @@ import socket
 import time
 import uuid
 from collections import deque
+from collections.abc import Sequence
 
 from bandmate_server.errors import ProtocolError, ServerError
 from bandmate_server.protocol import FrameSplitter, Message, Value, decode, encode, flatten, frame
@@ -60,10 +61,31 @@ class Connection:
         Raises:
             ServerError: with the server's code if it refuses, or without if it does not answer.
         """
+        return self._answer(address, self._question(address, types, values, request))
+
+    def ask_all(
+        self, address: str, types: str, many: Sequence[tuple[object, ...]]
+    ) -> list[tuple[Value, ...]]:
+        """Send several requests before the first is answered, and return all their replies.
+
+        Raises:
+            ServerError: as `ask`, for the first that is refused.
+        """
+        names = [self._question(address, types, values, None) for values in many]
+        return [self._answer(address, name) for name in names]
+
+    def _question(
+        self, address: str, types: str, values: tuple[object, ...], request: str | None
+    ) -> str:
+        """Send a request and return its id."""
         name = request or uuid.uuid4().hex
         if self._token is not None:
             types, values = types + "s", (*values, self._token)
         self._send(frame(encode(address, "s" + types, name, *values)))
+        return name
+
+    def _answer(self, address: str, name: str) -> tuple[Value, ...]:
+        """Wait for the reply to a request."""
         deadline = time.monotonic() + self._timeout
         while True:
             message = self._receive(deadline)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import soundfile
@@ -13,6 +12,7 @@ from bandmate_bridge.client import Client, connect
 from bandmate_bridge.console import say, say_json
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.job_events import Done, Progress
+from bandmate_bridge.part_arguments import Given
 from bandmate_bridge.progress_bar import progress_bar
 from bandmate_bridge.serve_command import read_token
 from bandmate_server.errors import Cancelled, ServerError
@@ -25,6 +25,7 @@ OPTIONS = (
     "eta",
     "seed",
     "takes",
+    "resample",
     "format",
     "bit_depth",
     "track",
@@ -104,36 +105,31 @@ def _submit(server: Client, options: argparse.Namespace) -> str:
     """Send the request for a job and return the job."""
     chosen, request = _chosen(options), options.request
     if options.action == "generate":
-        if options.stems:
-            chosen["stems"] = list(options.stems)
+        shape = {name: getattr(options, name) for name in ("stems", "rate", "channels")}
+        chosen |= {name: value for name, value in shape.items() if value is not None}
         return server.generate(options.seconds, chosen, request)
     if options.action == "separate":
         if options.stems:
             chosen["stems"] = list(options.stems)
         start, frames = _region(options.input, options.start, options.end)
         return server.separate(options.input, start, frames, chosen, request)
-    session = _session(options.to)
-    first = next(iter(session.values()))[0]
-    start, frames = _region(first, options.start, options.end)
+    given: list[Given] = list(options.given)
+    if options.action == "vary":
+        given.insert(0, options.source)
+    session: dict[str, Any] = {}
+    for role, path in given:
+        session.setdefault(role, []).append(path)
+    start, frames = _region(str(given[0][1]), options.start, options.end)
     if options.action == "fill":
-        if options.start is None or options.end is None:
-            raise UsageError("fill needs the range: give --start and --end")
+        if options.start is None and options.end is None:
+            raise UsageError("name the range to fill: --start and --end")
         return server.fill(options.stem, session, start, frames, chosen, request)
     region = {"start": start, "frames": frames}
     if options.action == "vary":
-        return server.vary(options.stem, session | region, options.strength, chosen, request)
-    return server.add(options.stems, session | region, chosen, request)
-
-
-def _session(given: list[str]) -> dict[str, Any]:
-    """Return stem -> files from [STEM=]FILE words; the stem is the file's name if not given."""
-    session: dict[str, Any] = {}
-    for word in given:
-        stem, equals, file = word.partition("=")
-        if not equals:
-            stem, file = Path(word).stem.lower(), word
-        session.setdefault(stem, []).append(file)
-    return session
+        stem = options.source[0]
+        return server.vary(stem, session | region, options.strength, chosen, request)
+    wanted = [stem for names in options.stems for stem in names]
+    return server.add(wanted, session | region, chosen, request)
 
 
 def _region(file: str, start: float | None, end: float | None) -> tuple[int, int]:

@@ -12,8 +12,8 @@ from bandmate_bridge.arguments import (
     _sampling,
     positive,
     seconds,
-    stem_list,
 )
+from bandmate_bridge.part_arguments import given_file, stem_name, stem_names
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 9123
 
@@ -33,6 +33,7 @@ examples:
       like `bandmate separate`, with the server's model, which is loaded already
   bandmate send separate song.wav --start 0:04 --end 0:12 --track Gtr --position 48000 --no-wait
       the stems go to the DAW by the server's mailbox
+  bandmate send add guitar --to bass.wav drums.wav --out new
   bandmate send status
   bandmate send cancel JOB
 """
@@ -119,27 +120,34 @@ def add_send(commands: argparse._SubParsersAction[Parser]) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     separate = actions.add_parser("separate", help="stems of a song or region")
     separate.add_argument("input", metavar="INPUT", help="audio file, or put:NAME")
-    add = actions.add_parser("add", help="new stems to go with given ones")
-    add.add_argument("stems", nargs="+", metavar="STEM", help="wanted, such as guitar")
+    add = actions.add_parser("add", help="stems that play to given ones")
+    add.add_argument("stems", nargs="+", type=stem_names, metavar="STEM", help="such as guitar")
     fill = actions.add_parser("fill", help="a range of one stem anew")
+    fill.add_argument("stem", type=stem_name, metavar="STEM", help="such as guitar")
     vary = actions.add_parser("vary", help="another take of a stem")
-    for action in (fill, vary):
-        action.add_argument("stem", metavar="STEM", help="such as guitar; it is among --to too")
+    vary.add_argument("source", type=given_file, metavar="[STEM=]FILE", help="the stem")
     vary.add_argument(
-        "--strength", type=float, default=0.5, metavar="X", help="0: the same, 1: all new"
+        "--strength", type=float, required=True, metavar="X", help="0: nearly the same, 1: all new"
     )
-    for action in (add, fill, vary):
+    for action, option in ((add, "--to"), (fill, "--in"), (vary, "--to")):
         action.add_argument(
-            "--to",
+            option,
+            dest="given",
             nargs="+",
-            required=True,
+            type=given_file,
+            required=action is not vary,
+            default=[],
             metavar="[STEM=]FILE",
-            help="what is there; backing=FILE is a mix; files of one stem are summed",
+            help="what is there; backing=FILE is a mix; several files of one stem are summed",
         )
     generate = actions.add_parser("generate", help="stems out of nothing")
-    generate.add_argument("--seconds", type=seconds, required=True, metavar="S")
+    generate.add_argument("--seconds", type=seconds, required=True, metavar="S", help="length")
+    generate.add_argument("--rate", type=positive, metavar="HZ", help="default: 44100")
+    generate.add_argument("--channels", type=positive, metavar="N", help="default: 1")
+    for action in (add, fill, vary, generate):
+        action.add_argument("--resample", type=positive, metavar="N", help="RePaint, N times")
     for action in (separate, generate):
-        action.add_argument("--stems", type=stem_list, metavar="LIST", help="default: all")
+        action.add_argument("--stems", type=stem_names, metavar="LIST", help="default: all")
     for action in (separate, add, fill, vary):
         action.add_argument("--start", type=seconds, metavar="S", help="seconds, or 1:04.250")
         action.add_argument("--end", type=seconds, metavar="S", help="likewise; default: the end")

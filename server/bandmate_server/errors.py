@@ -77,7 +77,7 @@ class RequestError(BandmateError):
     """A request is not accepted.
 
     code: as in HTTP: 400 arguments, 401 token, 403 path, 404 unknown, 409 id used, 413 size,
-        500 our own fault, 501 not there, 503 busy, 507 disk full.
+        500 our own fault, 503 busy, 507 disk full.
     """
 
     def __init__(self, code: int, message: str):

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 from bandmate_server.errors import RequestError
 
+MAX_SHOWN = 300  # characters of a path in an error
+
 
 class AllowedFolders:
     """The folders whose files may be read.
@@ -30,8 +32,10 @@ class AllowedFolders:
                 folders (through links and `..` too), 404 if there is no such file.
         """
         if not text.isprintable() or not text:
-            raise RequestError(400, f"{text!r} is no path: expected printable characters")
-        path = Path(text)
+            raise RequestError(
+                400, f"{text[:MAX_SHOWN]!r} is no path: expected printable characters"
+            )
+        path, text = Path(text), text[:MAX_SHOWN]
         if not path.is_absolute():
             raise RequestError(400, f"{text!r} is not absolute: expected a whole path or put:NAME")
         try:

@@ -27,9 +27,9 @@ from bandmate_server.requests import JobRequest, Mail
 from bandmate_server.workers import WorkerProcess
 
 MAX_QUEUED = 1_000
-BEAT_SECONDS = 0.4  # between two progress events of a running job, at most
+BEAT_SECONDS = 0.3  # between two progress events of a running job, at most
 STOP_SECONDS = 10.0  # that a cancelled job may take to stop
-SAVE_SECONDS = 0.4
+SAVE_SECONDS = 0.3
 FAILED_CODE = 500
 
 _logger = logging.getLogger(__name__)

@@ -11,7 +11,16 @@ from typing import Any
 
 from bandmate_server.errors import RequestError, SettingsError
 from bandmate_server.protocol import Value
-from bandmate_server.settings import SeparateSettings
+from bandmate_server.settings import (
+    PartSettings,
+    SeparateSettings,
+    check_added,
+    check_names,
+    check_seconds,
+    check_strength,
+    check_wanted,
+)
+from bandmate_server.spec import BACKING, OTHER
 
 MAX_OPTIONS = 16 << 10  # characters of JSON
 MAX_TAKES = 16
@@ -21,7 +30,6 @@ MAX_CHANNELS = 8
 
 PUT = "put:"
 REGION = ("start", "frames")
-BACKING = "backing"
 
 Sound = list[list[str]]  # what is summed, each one file or several mono ones, one per channel
 
@@ -279,10 +287,29 @@ def separate_settings(options: dict[str, Any]) -> SeparateSettings:
     return SeparateSettings(**chosen)
 
 
+def part_settings(options: dict[str, Any]) -> PartSettings:
+    """Return the engine's settings of a new part that options stand for.
+
+    Raises:
+        SettingsError: if a value is out of its range.
+    """
+    names = [*SAMPLING_OPTIONS, *FILE_OPTIONS, "resample"]
+    return PartSettings(**{name: options[name] for name in names if name in options})
+
+
+_COMMON_OPTIONS = SAMPLING_OPTIONS | FILE_OPTIONS | MAIL_OPTIONS
+_PART = Options({"resample": _whole(1, 100)} | _COMMON_OPTIONS, part_settings)
 OPTIONS = {
     "/bandmate/separate": Options(
-        {"stems": read_stems, "render": _text} | SAMPLING_OPTIONS | FILE_OPTIONS | MAIL_OPTIONS,
-        separate_settings,
+        {"stems": read_stems, "render": _text} | _COMMON_OPTIONS, separate_settings
+    ),
+    "/bandmate/add": _PART,
+    "/bandmate/fill": _PART,
+    "/bandmate/vary": _PART,
+    "/bandmate/generate": Options(
+        {"stems": read_stems, "rate": _whole(8_000, 192_000), "channels": _whole(1, MAX_CHANNELS)}
+        | _PART.checks,
+        part_settings,
     ),
 }
 
@@ -298,17 +325,49 @@ def read_job(address: str, arguments: dict[str, Value], stems: tuple[str, ...]) 
     Raises:
         RequestError: naming what is wrong.
     """
-    if address not in OPTIONS:
-        raise RequestError(501, f"{address} is not there in this version")
     found: dict[str, Any] = dict(arguments)
     request = str(found.pop("req"))
     options = OPTIONS[address].read(str(found.pop("options")))
     if "wav" in found:
         found["wav"] = read_sound("wav", found["wav"])
+        if len(found["wav"]) > 1:
+            raise RequestError(400, "wav is a list: expected one sound")
+    if "stems" in found:
+        found["stems"] = read_stems("stems", found["stems"])
     if "session" in found:
         found["session"] = read_session(str(found["session"]), stems)
+    _check_region(found)
+    try:
+        _check_parts(found, options, stems)
+    except SettingsError as error:
+        raise RequestError(400, str(error)) from error
+    return JobRequest(request, address, found, options)
+
+
+def _check_region(found: dict[str, Any]) -> None:
     if "frames" in found and not (found["frames"] == -1 or 1 <= found["frames"] <= 2**62):
         raise RequestError(400, f"frames is {found['frames']}: expected 1 or more, or -1 (all)")
     if "start" in found and not 0 <= found["start"] <= 2**62:
         raise RequestError(400, f"start is {found['start']}: expected 0 or more")
-    return JobRequest(request, address, found, options)
+
+
+def _check_parts(found: dict[str, Any], options: dict[str, Any], stems: tuple[str, ...]) -> None:
+    """Refuse what the engine would refuse later.
+
+    Raises:
+        SettingsError: naming what is wrong.
+    """
+    if "stems" in options:
+        check_names(tuple(options["stems"]), (*stems, OTHER))
+    if "seconds" in found:
+        check_seconds(found["seconds"])
+    if "strength" in found:
+        check_strength(found["strength"])
+    given = tuple(name for name in found.get("session", {}) if name in stems)
+    if "stems" in found:
+        wanted = tuple(found["stems"])
+        check_wanted(wanted, stems)
+        check_added(wanted, given, BACKING in found["session"])
+    if "stem" in found and found["stem"] not in given:
+        there = ", ".join(given) or "none"
+        raise SettingsError(f"stem {found['stem'][:80]!r} is not in the session: there are {there}")

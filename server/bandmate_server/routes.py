@@ -125,7 +125,6 @@ ERROR_CODES = {
     409: "the request id was used for something else, or two uploads contradict each other",
     413: "too large for one message; over UDP: use TCP",
     500: "our own fault: see the server's log",
-    501: "this model or version cannot do that",
     503: "too many jobs are waiting",
     507: "the disk is full",
 }

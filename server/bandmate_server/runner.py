@@ -4,57 +4,25 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bandmate_server.bench import Bench
 from bandmate_server.errors import OutputError
 from bandmate_server.files import read_json, write_json
 from bandmate_server.jobs import REQUEST, RESULT, STEMS
 from bandmate_server.output import MANIFEST
-from bandmate_server.progress import Cancel, Monitor, Progress
-from bandmate_server.requests import JobRequest, separate_settings
+from bandmate_server.part_files import add_files, fill_file, generate_files, vary_file
+from bandmate_server.progress import Cancel, Progress
+from bandmate_server.requests import JobRequest, part_settings, separate_settings
 from bandmate_server.session import Model
-from bandmate_server.snapshot import OpenSound, take_snapshot
+from bandmate_server.session_copy import copy_session, crop
+from bandmate_server.snapshot import OpenSound, copy_sound, plan_span
 from bandmate_server.tasks import Result, separate_file
 from bandmate_server.transfers import ServerFiles
 
-WORK = "work"
 INPUT = "input.wav"
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What a task works with.
-
-    folder: the job's; `work` in it is for results that are being made.
-    start: of the region, for what is reported of the stems.
-    """
-
-    model: Model
-    request: JobRequest
-    folder: Path
-    files: ServerFiles
-    progress: Progress
-    cancel: Cancel
-
-    @property
-    def work(self) -> Path:
-        """Where results are made."""
-        return self.folder / WORK
-
-    @property
-    def takes(self) -> int:
-        """How many takes are wanted."""
-        return int(self.request.options.get("takes", 1))
-
-    def share(self, take: int) -> Progress:
-        """Return a progress callback for one take of several."""
-
-        def report(stage: str, fraction: float) -> None:
-            self.progress(stage, (take + fraction) / self.takes)
-
-        return report
 
 
 def run_job(
@@ -85,7 +53,7 @@ def run_job(
         final, takes = _gather(bench, results)
         found = _describe(bench, takes, start)
         write_json(folder / RESULT, found)
-        Monitor(None, cancel, {}).check()
+        bench.check()
         final.rename(folder / STEMS)
     except OSError as error:
         raise OutputError(f"cannot write the job's folder: {error}") from error
@@ -95,37 +63,99 @@ def run_job(
 
 
 def _separate(bench: Bench) -> tuple[int, list[Result]]:
-    arguments, spec = bench.request.arguments, bench.model.spec
-    monitor = Monitor(bench.progress, bench.cancel, {"read": 1.0})
+    arguments = bench.request.arguments
+    copy = bench.folder / INPUT
     with OpenSound(arguments["wav"], bench.files.open) as sound:
-        copy = take_snapshot(
-            sound,
+        span = plan_span(
+            sound.name,
+            sound.frames,
+            sound.rate,
             arguments["start"],
             arguments["frames"],
-            spec,
-            bench.folder / INPUT,
-            monitor.check,
+            bench.model.spec,
         )
-    start, end = copy.seconds
+        copy_sound(sound, span, copy, bench.check)
+    start, end = span.seconds
     settings = separate_settings(bench.request.options)
     results = []
     for take in range(bench.takes):
         chosen = replace(settings, start=start, end=end, seed=settings.seed + take)
         out = bench.work / f"take-{take + 1}"
+        report, cancel = bench.share(take), bench.cancel
         results.append(
-            separate_file(
-                bench.model,
-                copy.path,
-                out,
-                chosen,
-                progress=bench.share(take),
-                cancel=bench.cancel,
-            )
+            separate_file(bench.model, copy, out, chosen, progress=report, cancel=cancel)
         )
-    return arguments["start"], results
+    return span.start, results
 
 
-TASKS: dict[str, Callable[[Bench], tuple[int, list[Result]]]] = {"separate": _separate}
+def _add(bench: Bench) -> tuple[int, list[Result]]:
+    session = copy_session(bench)
+    stems = bench.request.arguments["stems"]
+    return session.span.start, add_files(
+        bench.model,
+        stems,
+        session.given,
+        bench.out,
+        session.settings,
+        backing=session.backing,
+        progress=bench.progress,
+        cancel=bench.cancel,
+    )
+
+
+def _fill(bench: Bench) -> tuple[int, list[Result]]:
+    session = copy_session(bench)
+    results = fill_file(
+        bench.model,
+        bench.request.arguments["stem"],
+        session.given,
+        bench.out,
+        session.settings,
+        backing=session.backing,
+        progress=bench.progress,
+        cancel=bench.cancel,
+    )
+    return session.span.start, [crop(result, session.span) for result in results]
+
+
+def _vary(bench: Bench) -> tuple[int, list[Result]]:
+    session = copy_session(bench)
+    arguments = bench.request.arguments
+    return session.span.start, vary_file(
+        bench.model,
+        arguments["stem"],
+        arguments["strength"],
+        session.given,
+        bench.out,
+        session.settings,
+        backing=session.backing,
+        progress=bench.progress,
+        cancel=bench.cancel,
+    )
+
+
+def _generate(bench: Bench) -> tuple[int, list[Result]]:
+    options = bench.request.options
+    shape = {name: options[name] for name in ("rate", "channels") if name in options}
+    return 0, generate_files(
+        bench.model,
+        bench.request.arguments["seconds"],
+        bench.out,
+        part_settings(options),
+        stems=options.get("stems"),
+        progress=bench.progress,
+        cancel=bench.cancel,
+        **shape,
+    )
+
+
+TASKS: dict[str, Callable[[Bench], tuple[int, list[Result]]]] = {
+    "separate": _separate,
+    "add": _add,
+    "fill": _fill,
+    "vary": _vary,
+    "generate": _generate,
+}
 
 
 def _gather(bench: Bench, results: list[Result]) -> tuple[Path, list[tuple[str, Result]]]:

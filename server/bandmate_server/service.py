@@ -17,7 +17,7 @@ from bandmate_server.announcer import Announcer
 from bandmate_server.errors import ProtocolError, RequestError
 from bandmate_server.jobs import Job, JobStore, job_id
 from bandmate_server.peers import Peer
-from bandmate_server.protocol import Message, decode, encode, flatten, name_request
+from bandmate_server.protocol import MAX_TEXT, Message, decode, encode, flatten, name_request
 from bandmate_server.queueing import JobQueue
 from bandmate_server.requests import Mail, read_job, read_object
 from bandmate_server.routes import EVENTS, REQUESTS, Route, check_arguments
@@ -231,7 +231,7 @@ class Service:
         if arguments["job"]:
             job = self._find(arguments["job"])
             return "ss", [job.job, json.dumps(job.to_json(), ensure_ascii=False)]
-        room = peer.limit - 1000
+        room = min(peer.limit, MAX_TEXT) - 1000
         listed: list[str] = []
         jobs = self._around.store.jobs
         for job in reversed(jobs.values()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,24 +22,25 @@ Open = Callable[[str], AbstractContextManager[tuple[Path, BinaryIO]]]
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """The copy, and where the region lies in it.
+class Span:
+    """A region with the context that the model hears, in frames of a sound.
 
-    offset: frames of the sound before the copy.
-    start, frames: the region, in frames of the copy.
+    first, stop: of what is copied.
+    start, frames: of the region.
+    rate: Hz.
     """
 
-    path: Path
-    rate: int  # Hz
-    channels: int
-    offset: int
+    first: int
+    stop: int
     start: int
     frames: int
+    rate: int
 
     @property
     def seconds(self) -> tuple[float, float]:
         """The region's start and end in the copy."""
-        return self.start / self.rate, (self.start + self.frames) / self.rate
+        begin = self.start - self.first
+        return begin / self.rate, (begin + self.frames) / self.rate
 
 
 class OpenSound:
@@ -106,50 +107,53 @@ class OpenSound:
                     )
 
 
-def take_snapshot(
-    sound: OpenSound,
-    start: int,
-    frames: int,
-    spec: ModelSpec,
-    path: Path,
-    check: Callable[[], None],
-) -> Snapshot:
-    """Copy a region with the context that the model hears, as 32-bit float WAV.
+def plan_span(name: str, length: int, rate: int, start: int, frames: int, spec: ModelSpec) -> Span:
+    """Return what to copy for a region: it, and up to one window on either side.
 
     Args:
-        sound: to copy from.
-        start: of the region, in frames of the sound.
+        name: of the sound, for errors.
+        length: of the sound, frames.
+        rate: Hz.
+        start: of the region.
         frames: of the region; -1 is all from the start on.
-        spec: of the model: up to one window of context is copied on either side.
+        spec: of the model.
+
+    Raises:
+        RegionError: if the region does not lie inside the sound.
+    """
+    if frames < 0:
+        frames = length - start
+    if start < 0 or frames < 1 or start + frames > length:
+        raise RegionError(
+            f"the region is frames {start} to {start + frames} of {name}:"
+            f" expected 1 or more frames within its {length}"
+        )
+    margin = math.ceil(spec.window_samples * rate / spec.mel.sample_rate)
+    first, stop = max(start - margin, 0), min(start + frames + margin, length)
+    return Span(first, stop, start, frames, rate)
+
+
+def copy_sound(sound: OpenSound, span: Span, path: Path, check: Callable[[], None]) -> None:
+    """Copy what lies in a span, as 32-bit float WAV at the sound's own rate.
+
+    Args:
+        sound: to copy from; silent after its end.
+        span: in frames of its own rate, which may be another than the sound's.
         path: of the copy.
         check: called between blocks; raises to stop.
 
     Raises:
-        RegionError: if the region does not lie inside the sound.
         AudioError: if a file is damaged.
         OutputError: if the copy cannot be written.
     """
-    if frames < 0:
-        frames = sound.frames - start
-    if start < 0 or frames < 1 or start + frames > sound.frames:
-        raise RegionError(
-            f"the region is frames {start} to {start + frames} of {sound.name}:"
-            f" expected 1 or more frames within its {sound.frames}"
-        )
-    margin = math.ceil(spec.window_samples * sound.rate / spec.mel.sample_rate)
-    first, stop = max(start - margin, 0), min(start + frames + margin, sound.frames)
+    scale = sound.rate / span.rate
+    first, stop = round(span.first * scale), round(span.stop * scale)
     file = StemFile(path, sound.rate, sound.channels, stop - first, "wav", "32f")
+    size = math.ceil(BLOCK_SECONDS * sound.rate)
     try:
-        for block in _blocks(sound, first, stop):
+        for at in range(first, stop, size):
             check()
-            file.write(block)
+            file.write(sound.read(at, min(size, stop - at)))
         file.close()
     finally:
         file.abandon()
-    return Snapshot(path, sound.rate, sound.channels, first, start - first, frames)
-
-
-def _blocks(sound: OpenSound, first: int, stop: int) -> Iterator[FloatArray]:
-    size = math.ceil(BLOCK_SECONDS * sound.rate)
-    for at in range(first, stop, size):
-        yield sound.read(at, min(size, stop - at))

@@ -87,8 +87,12 @@ def start_server(
         )
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert line, log.read_text()
-    return Served(process, json.loads(line)["port"], workdir, log)
+    about = json.loads(line or "{}")
+    if "port" not in about:
+        process.stdout.close()
+        process.wait(PATIENCE)
+        raise AssertionError(about.get("error") or log.read_text())
+    return Served(process, about["port"], workdir, log)
 
 
 def end(served: Served) -> None:
