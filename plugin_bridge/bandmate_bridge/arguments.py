@@ -232,4 +232,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_serve(commands)
     add_send(commands)
+    from bandmate_bridge.daw_arguments import add_daw
+
+    add_daw(commands)
+    from bandmate_bridge.sound_arguments import add_capture, add_play
+
+    add_capture(commands)
+    add_play(commands)
     return parser

@@ -59,6 +59,18 @@ def _run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         from bandmate_bridge import doctor
 
         return doctor.run(options)
+    if options.command == "capture":
+        from bandmate_bridge import capture_command
+
+        return capture_command.run(options, interrupt)
+    if options.command == "play":
+        from bandmate_bridge import play_command
+
+        return play_command.run(options, interrupt)
+    if options.command == "daw":
+        from bandmate_bridge import daw_command
+
+        return daw_command.run(options)
     from bandmate_bridge import models_command
 
     return models_command.run(options)

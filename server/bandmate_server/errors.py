@@ -9,6 +9,8 @@ BandmateError
 ├── OutputError      the result cannot be written, or is there already
 ├── CorpusError      a training corpus, or a tool to make one, is missing
 ├── CheckpointError  a checkpoint does not fit the network
+├── DawError         scripts cannot be put where a DAW looks for them
+├── SoundCardError   a sound device cannot be used, or has gone
 ├── ExportError      an exported graph does not compute what its network does
 ├── ProtocolError    bytes that are not the OSC that this server speaks
 ├── RequestError     a request that is not accepted; its code says of what kind the trouble is
@@ -53,6 +55,14 @@ class CorpusError(BandmateError):
 
 class CheckpointError(BandmateError):
     """A checkpoint does not fit the network."""
+
+
+class DawError(BandmateError):
+    """Scripts cannot be put where a DAW looks for them."""
+
+
+class SoundCardError(BandmateError):
+    """A sound device cannot be used, or has gone."""
 
 
 class ExportError(BandmateError):
