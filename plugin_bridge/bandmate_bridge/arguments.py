@@ -224,4 +224,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_separate(commands)
     _add_doctor(commands)
     _add_models(commands)
+    from bandmate_bridge import offline_arguments  # it uses this module's options
+
+    offline_arguments.add_batch(commands)
+    offline_arguments.add_chains(commands)
     return parser

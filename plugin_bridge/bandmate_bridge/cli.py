@@ -47,6 +47,14 @@ def _run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         from bandmate_bridge import doctor
 
         return doctor.run(options)
+    if options.command == "batch":
+        from bandmate_bridge import batch_command
+
+        return batch_command.run(options, interrupt)
+    if options.command == "chains":
+        from bandmate_bridge import chains_command
+
+        return chains_command.run(options)
     from bandmate_bridge import models_command
 
     return models_command.run(options)
