@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandmate_bridge import toml_lines
@@ -146,6 +146,7 @@ def test_lines_of_keys_are_found_in_every_kind_of_toml() -> None:
     assert ("y",) not in lines
 
 
+@settings(deadline=None)
 @given(st.integers(0, 30), st.sampled_from(["bass", "mix"]))
 def test_the_line_is_right_however_much_is_above(above: int, target: str) -> None:
     text = "# effect = 'x'\n" * above + f'[[{target}]]\neffect = "Gain"\ngain = 1'
