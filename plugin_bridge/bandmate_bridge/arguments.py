@@ -224,8 +224,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_separate(commands)
     _add_doctor(commands)
     _add_models(commands)
-    from bandmate_bridge import offline_arguments  # it uses this module's options
+    from bandmate_bridge.offline_arguments import add_batch, add_chains  # They take
+    from bandmate_bridge.part_arguments import add_parts  # types from here.
 
-    offline_arguments.add_batch(commands)
-    offline_arguments.add_chains(commands)
+    add_parts(commands, (_files, _engine, _reporting))
+    add_batch(commands)
+    add_chains(commands)
     return parser

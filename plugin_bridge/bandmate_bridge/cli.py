@@ -43,6 +43,10 @@ def _run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         from bandmate_bridge import separate_command
 
         return separate_command.run(options, interrupt)
+    if options.command in ("add", "fill", "vary", "generate"):
+        from bandmate_bridge import part_command
+
+        return part_command.run(options, interrupt)
     if options.command == "doctor":
         from bandmate_bridge import doctor
 
