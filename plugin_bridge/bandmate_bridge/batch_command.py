@@ -20,7 +20,7 @@ from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.progress_bar import progress_bar
 from bandmate_server import bundle, open_model
 from bandmate_server.errors import Cancelled, SettingsError
-from bandmate_server.settings import SeparateSettings
+from bandmate_server.settings import PartSettings, SeparateSettings
 from bandmate_server.spec import OTHER, STEMS
 
 
@@ -66,13 +66,11 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
 
 def _plan(options: argparse.Namespace) -> tuple[Plan, int]:
     """Return the plan and how many songs are done at a time."""
-    names = ("stems", "start", "end", "render", "steps", "solver", "guidance", "eta", "seed")
-    chosen = {name: getattr(options, name) for name in (*names, "format", "bit_depth")}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jobs = options.jobs or cores or 1
     threads = 1 if options.ray else max(1, (cores or 1) // jobs)
     try:
-        settings = SeparateSettings(**chosen)
+        settings = _settings(options)
         check_template(options.template, settings.format)
     except SettingsError as error:
         raise UsageError(str(error)) from error
@@ -84,6 +82,7 @@ def _plan(options: argparse.Namespace) -> tuple[Plan, int]:
         model=options.model,
         device=options.device,
         threads=options.threads or threads,
+        added=options.stems if options.task == "add" else (),
         chains=chains,
         chains_hash=chains.fingerprint() if chains else "",
         mixdown=bool(options.mixdown or chains or options.minus),
@@ -96,12 +95,27 @@ def _plan(options: argparse.Namespace) -> tuple[Plan, int]:
     return plan, jobs
 
 
+def _settings(options: argparse.Namespace) -> SeparateSettings | PartSettings:
+    names = ["start", "end", "steps", "solver", "guidance", "eta", "seed", "format", "bit_depth"]
+    chosen = {name: getattr(options, name) for name in names}
+    if options.task == "separate":
+        return SeparateSettings(stems=options.stems, render=options.render, **chosen)
+    if not options.stems:
+        raise UsageError("--task add needs --stems: what to add, such as --stems piano")
+    if options.render != "mask":
+        raise UsageError("--render is for --task separate: added parts have no mask")
+    return PartSettings(**chosen)
+
+
 def _check_stems(plan: Plan, chains: Chains | None) -> None:
     """Refuse chains for, and a mixdown without, stems that are not made."""
-    made = (*(plan.settings.stems or STEMS), OTHER)
+    if isinstance(plan.settings, SeparateSettings):
+        made = (*(plan.settings.stems or STEMS), OTHER)
+    else:
+        made = plan.added
     for name in (*(chains.stems if chains else ()), *plan.minus):
         if name not in made:
-            raise UsageError(f"{name} is not among --stems {','.join(made[:-1])}")
+            raise UsageError(f"{name} is not among the stems that are made: {', '.join(made)}")
 
 
 def _works(options: argparse.Namespace) -> list[Work]:

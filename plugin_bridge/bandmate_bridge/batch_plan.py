@@ -12,7 +12,7 @@ from typing import Literal
 from bandmate_bridge.batch_inputs import Song
 from bandmate_bridge.chains import Chains, nearest
 from bandmate_server.errors import SettingsError
-from bandmate_server.settings import SeparateSettings
+from bandmate_server.settings import PartSettings, SeparateSettings
 
 FIELDS = ("folder", "name", "stem", "ext", "suffix")
 MANIFEST, SESSION, MIX = "manifest", "session", "mix"
@@ -34,7 +34,8 @@ class Plan:
 
     out: the folder of all results.
     template: of each file's place in it.
-    settings: of the separation; take K adds K - 1 to the seed.
+    settings: of the task, which they tell; take K adds K - 1 to the seed.
+    added: the stems that are added to each song; none are when it is separated.
     chains: effects, and their fingerprint; None for none.
     mixdown: whether the stems' sum is written; minus: stems that it leaves out.
     dawproject: how a session's audio is kept; None for no session.
@@ -44,10 +45,11 @@ class Plan:
 
     out: Path
     template: str
-    settings: SeparateSettings
+    settings: SeparateSettings | PartSettings
     model: str
     device: str
     threads: int
+    added: tuple[str, ...] = ()
     chains: Chains | None = None
     chains_hash: str = ""
     mixdown: bool = False
@@ -56,9 +58,9 @@ class Plan:
     resume: bool = False
     force: bool = False
 
-    def settings_of(self, work: Work) -> SeparateSettings:
-        """Return the settings of a take."""
-        return replace(self.settings, seed=self.settings.seed + max(0, work.take - 1))
+    def seed(self, work: Work) -> int:
+        """Return the seed of a take."""
+        return self.settings.seed + max(0, work.take - 1)
 
     def place(self, work: Work, stem: str, ending: str | None = None) -> Path:
         """Return the path of a result relative to `out`.
@@ -88,8 +90,8 @@ class Plan:
 
     def key(self, work: Work, input_hash: str, model_hash: str) -> str:
         """Return a hash of all that decides about the results' bytes."""
-        settings = asdict(self.settings_of(work))
-        rest = [self.chains_hash, self.mixdown, list(self.minus), self.dawproject]
+        settings = asdict(replace(self.settings, seed=self.seed(work)))
+        rest = [list(self.added), self.chains_hash, self.mixdown, list(self.minus), self.dawproject]
         said = json.dumps([input_hash, model_hash, settings, rest], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()
 

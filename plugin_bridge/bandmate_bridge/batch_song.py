@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ from bandmate_bridge.chains import Chains
 from bandmate_bridge.dawproject import AudioTrack, write_dawproject
 from bandmate_bridge.host import ChainHost
 from bandmate_bridge.tags import Tags, read_tags, write_tags
-from bandmate_server import separate_file
+from bandmate_server import add_files, separate_file
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import FileSource, Source, read_padded
+from bandmate_server.broadcast import Broadcast
 from bandmate_server.bundle import hash_file
 from bandmate_server.errors import BandmateError, Cancelled, OutputError
 from bandmate_server.output import StemFile
 from bandmate_server.session import Model
+from bandmate_server.settings import SeparateSettings
 
 PARTIAL = ".bandmate-*.partial"  # folders of work that is not complete
 WET = "-wet"  # behind a stem's name: through its chain
@@ -117,7 +119,7 @@ class _Song:
             return
         self._refuse_existing()
         self._partial.mkdir(parents=True)
-        manifest = self._separated(path)
+        manifest = self._dry(path)
         tags = read_tags(path)
         self._chained(manifest)
         self._tagged(tags)
@@ -138,14 +140,26 @@ class _Song:
             hint = "--resume keeps what is complete, --force replaces it"
             raise OutputError(f"{manifest} is there already: {hint}")
 
-    def _separated(self, path: Path) -> dict[str, Any]:
-        result = separate_file(
-            self._model,
-            path,
-            self._partial,
-            self._plan.settings_of(self._work),
-            progress=lambda _, fraction: self._advance(SHARE * fraction),
-        )
+    def _dry(self, path: Path) -> dict[str, Any]:
+        """Write the stems and return their manifest."""
+        seed, settings = self._plan.seed(self._work), self._plan.settings
+
+        def progress(_: str, fraction: float) -> None:
+            self._advance(SHARE * fraction)
+
+        if isinstance(settings, SeparateSettings):
+            chosen = replace(settings, seed=seed)
+            result = separate_file(self._model, path, self._partial, chosen, progress=progress)
+        else:
+            (result,) = add_files(
+                self._model,
+                self._plan.added,
+                {},
+                self._partial / "added",
+                replace(settings, seed=seed),
+                backing=path,
+                progress=progress,
+            )
         for stem, file in result.stems.items():
             self._made[stem] = file
             self._facts[stem] = result.manifest["outputs"][stem]
@@ -165,7 +179,11 @@ class _Song:
                 self._write(f"{stem}{WET}", dry, host.render(stem, dry), frames, manifest)
             if plan.mixdown:
                 files = [self._made.get(f"{stem}{WET}", self._made[stem]) for stem in heard]
-                mix = _Sum([stack.enter_context(FileSource(file)) for file in files])
+                sources: list[Source] = [stack.enter_context(FileSource(file)) for file in files]
+                if plan.added:
+                    song = stack.enter_context(FileSource(self._work.song.path))
+                    sources.append(_Region(song, manifest["region"]))
+                mix = _Sum(sources)
                 frames = manifest["frames"] + chains.tail_frames(mix.rate)
                 self._write(MIX, mix, host.render(MIX, mix, frames), frames, manifest)
             manifest["chains"] = {
@@ -257,16 +275,29 @@ class _Song:
         _sync(target.parent)
 
 
+class _Region:
+    """The part of a song that stems were added to."""
+
+    def __init__(self, song: FileSource, region: dict[str, Any]):
+        self._song, self._start, self.frames = song, region["start"], region["frames"]
+        self.name, self.rate, self.channels = song.name, song.rate, song.channels
+
+    def read(self, start: int, count: int) -> FloatArray:
+        """Return frames start .. start + count of the region."""
+        return self._song.read(self._start + start, count)
+
+
 class _Sum:
     """Several sources of one rate added up; silence where one has ended."""
 
     name = "the mixdown"
 
-    def __init__(self, sources: list[FileSource]):
+    def __init__(self, sources: list[Source]):
         first = sources[0]
-        self.rate, self.channels, self.broadcast = first.rate, first.channels, first.broadcast
+        self.rate, self.channels = first.rate, first.channels
+        self.broadcast: Broadcast | None = getattr(first, "broadcast", None)
         self.frames = max(source.frames for source in sources)
-        self._sources: list[Source] = list(sources)
+        self._sources = sources
 
     def read(self, start: int, count: int) -> FloatArray:
         """Return frames start .. start + count."""

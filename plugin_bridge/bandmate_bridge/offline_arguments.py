@@ -19,10 +19,13 @@ examples:
       and a mix.wav of everything but the piano
   bandmate batch 'songs/**/*.flac' list.txt --out stems --chains chains.toml --jobs 4
       stems through effect chains as well (`bandmate chains init` writes an example), and a mix
+  bandmate batch songs --out with-piano --task add --stems piano --mixdown
+      a new piano that plays to each song, alone and mixed in
   bandmate batch /shared/songs --out /shared/stems --ray auto
       on a Ray cluster, whose machines see the same folders
 
 IN is a folder (searched through), an audio file, a pattern, or a list (.txt, .m3u: a path a line).
+What became of every song is in DIR/report.json.
 """
 CHAINS_HELP = """\
 examples:
@@ -42,7 +45,7 @@ def add_batch(commands: Commands) -> None:
     parser = commands.add_parser(
         "batch",
         help="separate folders full of songs, with effect chains, on all cores or a cluster",
-        description="Separate every song; one that fails stops no other. Writes DIR/report.json.",
+        description="Separate every song, or add stems to it; one that fails stops no other.",
         epilog=BATCH_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
