@@ -196,7 +196,8 @@ def test_a_batch_killed_three_times_and_resumed_gives_the_same_bytes_and_does_no
     whole = start(environment, tmp_path, *batch("songs", *options, out="whole"))
     assert whole.wait(600) == 0
     rng = np.random.default_rng(int.from_bytes(os.urandom(4)))
-    out, seen = tmp_path / "out", {}
+    out = tmp_path / "out"
+    seen: dict[Path, tuple[int, int]] = {}
     for _ in range(3):
         job = start(environment, tmp_path, *batch("songs", *options))
         more = len(seen) + int(rng.integers(1, 9))

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ def test_every_command_shown_is_understood() -> None:
 
 
 def test_every_option_of_batch_is_explained_in_docs_or_shared_with_separate() -> None:
-    choices = build_parser()._subparsers._group_actions[0].choices  # type: ignore
+    choices: Any = build_parser()._subparsers._group_actions[0].choices  # type: ignore
     options = {
         name: {word for action in choices[name]._actions for word in action.option_strings}
         for name in ("batch", "separate")
