@@ -108,12 +108,26 @@ def _denoiser(spec: ModelSpec) -> onnx.ModelProto:
         "shares": stem_shares(spec)[None, :, None],
         "little": np.linspace(-0.05, 0.05, stems + 1, dtype=np.float32).reshape(1, -1, 1, 1),
     }
-    nodes: list[Node] = [
+    told = "mixture"
+    nodes: list[Node] = []
+    if spec.conditioning == "learnt":  # What is known sounds through, and so does the noise.
+        told = "told"
+        constants |= {"two": np.array([2]), "fifth": np.array(0.2, np.float32)}
+        nodes = [
+            ("ReduceMean", ["known", "two"], ["known_mean"], {"keepdims": 0}),
+            ("Mul", ["known_mean", "fifth"], ["little_known"], {}),
+            ("Add", ["mixture", "little_known"], ["told"], {}),
+            ("Mul", ["x", "fifth"], ["little_x"], {}),
+        ]
+    nodes += [
         ("Reshape", ["guidance", "weight_shape"], ["weights"], {}),
-        ("Mul", ["mixture", "weights"], ["weighted"], {}),
+        ("Mul", [told, "weights"], ["weighted"], {}),
         ("ReduceSum", ["weighted", "first"], ["guided"], {"keepdims": 0}),
         ("Unsqueeze", ["guided", "one"], ["guided5"], {}),
-        ("Add", ["guided5", "offsets"], ["x0"], {}),
+        ("Add", ["guided5", "offsets"], ["clean"], {}),
+        ("Add", ["clean", "little_x"], ["x0"], {})
+        if spec.conditioning == "learnt"
+        else ("Identity", ["clean"], ["x0"], {}),
     ]
     if spec.mask_head:
         nodes += [

@@ -17,8 +17,8 @@ from bandmate_server.loudness import (
     ceiling_gain,
     decibels,
     measure_lufs,
-    power_sum_db,
     true_peak,
+    usual_lu,
 )
 from bandmate_server.spec import STEMS, ModelSpec
 from bandmate_server.windows import Layout, Region, Tape
@@ -26,7 +26,7 @@ from bandmate_server.windows import Layout, Region, Tape
 TaskName = Literal["add", "fill", "vary", "generate"]
 
 GENERATED_LUFS = -20.0  # of the whole band, where nothing is given to compare with
-RESTING_DB = 30.0  # a part this far below its usual level rests: it is not pulled up
+RESTING_DB = 40.0  # a part this far below its usual level rests: it is not pulled up
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,12 @@ class Leveller:
             if found is not None:
                 return found, []
         plain = 1.0 if heard is None else 1.0 / heard.gain
-        wanted, lufs = self._wanted_lufs(name), self._lufs(wave * plain)
+        wanted, lufs = self._wanted_lufs(name), self._lufs(wave)
         if not math.isfinite(wanted):
             return plain, []
-        if not math.isfinite(lufs) or lufs < wanted - RESTING_DB:
+        if not math.isfinite(lufs) or lufs + decibels(plain) < wanted - RESTING_DB:
             return plain, [f"{name} rests: what the model played is silent, or close to it"]
-        return plain * 10.0 ** ((wanted - lufs) / 20.0), []
+        return float(10.0 ** ((wanted - lufs) / 20.0)), []
 
     def _wanted_lufs(self, name: str) -> float:
         """Return how loud a stem shall be in the session."""
@@ -130,7 +130,10 @@ class Leveller:
         if self._task.name == "vary":
             return self._lufs(self._heard.waves[name])
         assert self.context_lufs is not None
-        return self.context_lufs + STEM_DB[name] - self._context_share()
+        everything = self._session.backing is not None
+        given = [stem for stem in STEMS if everything or stem in self._session.stems]
+        others = [stem for stem in given if stem not in self._task.wanted]
+        return self.context_lufs + (usual_lu(name, others) if others else 0.0)
 
     def _context_lufs(self) -> float | None:
         """Return the loudness of all that is given but the stem that is made anew."""
@@ -142,12 +145,6 @@ class Leveller:
                 wave = self._heard.waves[name][:, None]
                 sides = sides - to_sides(wave, self._session.channels)
         return span_lufs(sides, self._timeline.span, self._timeline.rate)
-
-    def _context_share(self) -> float:
-        """Return how loud that usually is beside the whole band, in dB; a backing is the rest."""
-        named = STEMS if self._session.backing is not None else tuple(self._session.stems)
-        others = [STEM_DB[name] for name in named if name not in self._task.wanted]
-        return power_sum_db(others) if others else 0.0
 
     def _fill_gain(self, given: FloatArray, wave: FloatArray) -> float | None:
         """Return what brings the stem around the range, as the model plays it, to its real level.

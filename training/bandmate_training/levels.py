@@ -1,7 +1,7 @@
-"""How loud each stem of a corpus is beside the others: the engine's `loudness.STEM_DB`.
+"""How loud each stem of a corpus is beside the others: the tables of the engine's `loudness`.
 
-A stem's loudness is measured against every arrangement of the other stems it may be added to,
-and four numbers, a level for each stem, are fitted to all of these differences.
+A stem's loudness is measured against every arrangement of the other stems it may be added to.
+Four numbers, a level for each stem in the whole band, are fitted to these differences.
 """
 
 from __future__ import annotations
