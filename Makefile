@@ -39,5 +39,5 @@ clean:
 
 .venv/dev: .venv/base
 	@echo "Installing what training, export and the tests need into .venv (torch is large) ..."
-	$(PIP) -e '.[dev,train,export,audio]'
+	$(PIP) -e '.[dev,train,export,audio,host,ray]'
 	@touch $@

@@ -225,7 +225,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_separate(commands)
     _add_doctor(commands)
     _add_models(commands)
-    from bandmate_bridge.part_arguments import add_parts  # It takes types from here.
+    from bandmate_bridge.offline_arguments import add_batch, add_chains  # They take
+    from bandmate_bridge.part_arguments import add_parts  # types from here.
 
     add_parts(commands, (_files, _engine, _reporting))
     from bandmate_bridge.server_arguments import add_send, add_serve  # They take types from here.
@@ -239,4 +240,6 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_capture(commands)
     add_play(commands)
+    add_batch(commands)
+    add_chains(commands)
     return parser

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bandmate_bridge import daw_install
 from bandmate_bridge.console import say, say_json
+from bandmate_bridge.interrupts import Interrupt
 from bandmate_server.errors import DawError
 
 BY_HAND = {
@@ -24,7 +25,7 @@ BY_HAND = {
 }
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
     """Do what the command says and return 0.
 
     Raises:

@@ -18,6 +18,7 @@ import soundfile
 import soxr
 
 from bandmate_server.arrays import FloatArray
+from bandmate_server.broadcast import read_broadcast
 from bandmate_server.errors import AudioError
 
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
@@ -108,6 +109,7 @@ class FileSource:
         self.rate, self.channels = self._file.samplerate, self._file.channels
         self.frames = self._file.frames
         self.format, self.subtype = self._file.format, self._file.subtype
+        self.broadcast = read_broadcast(self._file)
         self._position = 0
         try:
             check_kind(self)

@@ -6,6 +6,8 @@ BandmateError
 ├── BundleError      a model on disk is missing, damaged or of another kind
 ├── DeviceError      the wanted device cannot be used
 ├── SettingsError    a setting out of its range, an unknown stem or name
+├── ChainError       a file of effect chains that makes no sense
+├── PluginError      an effect or plug-in that cannot be loaded, or misbehaves
 ├── OutputError      the result cannot be written, or is there already
 ├── CorpusError      a training corpus, or a tool to make one, is missing
 ├── CheckpointError  a checkpoint does not fit the network
@@ -43,6 +45,14 @@ class DeviceError(BandmateError):
 
 class SettingsError(BandmateError):
     """A setting is out of its range, or names something unknown."""
+
+
+class ChainError(BandmateError):
+    """A file of effect chains makes no sense."""
+
+
+class PluginError(BandmateError):
+    """An effect or a plug-in cannot be loaded, or misbehaves."""
 
 
 class OutputError(BandmateError):

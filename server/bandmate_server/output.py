@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from bandmate_server.arrays import FloatArray
+from bandmate_server.broadcast import Broadcast, clear_time_of_day
 from bandmate_server.errors import OutputError
 from bandmate_server.settings import BitDepth, Format
 
@@ -36,10 +37,17 @@ class StemFile:
     """
 
     def __init__(
-        self, path: Path, rate: int, channels: int, frames: int, kind: Format, bits: BitDepth
+        self,
+        path: Path,
+        rate: int,
+        channels: int,
+        frames: int,
+        kind: Format,
+        bits: BitDepth,
+        broadcast: Broadcast | None = None,
     ):
         self.path, self.peak, self.clipped = path, 0.0, 0
-        self._bits, self._frames, self._channels = bits, frames, channels
+        self._kind, self._bits, self._frames, self._channels = kind, bits, frames, channels
         self._square, self._written = 0.0, 0
         big = frames * channels * BYTES[bits] > WAV_LIMIT
         container = "FLAC" if kind == "flac" else "RF64" if big else "WAV"
@@ -49,6 +57,8 @@ class StemFile:
             )
         except (OSError, soundfile.SoundFileError) as error:
             raise OutputError(f"cannot write {path}: {_reason(error, path)}") from error
+        if kind == "wav" and broadcast is not None:
+            broadcast.write(self._file)
 
     @property
     def rms(self) -> float:
@@ -73,6 +83,8 @@ class StemFile:
         """Finish the file and put it on the disk."""
         try:
             self._file.close()
+            if self._kind == "wav":
+                clear_time_of_day(self.path)
             with self.path.open("rb") as file:
                 os.fsync(file.fileno())
             found = soundfile.info(self.path).frames

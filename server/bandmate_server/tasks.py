@@ -13,6 +13,7 @@ import numpy as np
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import ArraySource, FileSource
+from bandmate_server.broadcast import Broadcast
 from bandmate_server.errors import OutputError
 from bandmate_server.manifest import (
     clipping_warnings,
@@ -130,7 +131,8 @@ def separate_file(
         folder = stack.enter_context(
             ResultFolder(target, list(names.values()), force, _least_bytes(job, source.channels))
         )
-        files = _write_stems(job, folder, names)
+        stamp = source.broadcast and source.broadcast.moved(job.region.start)
+        files = _write_stems(job, folder, names, stamp)
         manifest = _manifest(job, source, path, files)
         seconds = time.perf_counter() - began
         manifest["timings"]["total"] = round(seconds, 4)
@@ -157,7 +159,7 @@ def _least_bytes(job: Separation, channels: int) -> int:
 
 
 def _write_stems(
-    job: Separation, folder: ResultFolder, names: dict[str, str]
+    job: Separation, folder: ResultFolder, names: dict[str, str], broadcast: Broadcast | None
 ) -> dict[str, StemFile]:
     """Write all stems and return their finished files.
 
@@ -170,7 +172,7 @@ def _write_stems(
     with ExitStack() as stack:
         files: dict[str, StemFile] = {}
         for name, file in names.items():
-            files[name] = StemFile(folder.path(file), *shape, settings.format, bits)
+            files[name] = StemFile(folder.path(file), *shape, settings.format, bits, broadcast)
             stack.callback(files[name].abandon)
         *stem_files, other = files.values()
         for block, stems in job.blocks():
