@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,7 +127,8 @@ def to_sides(audio: FloatArray, channels: int) -> FloatArray:
     if audio.shape[1] == 1:
         return np.repeat(audio, sides, axis=1) * np.float32(math.sqrt(channels / sides))
     if sides == 1:  # A leading mono stem beside wider ones.
-        return audio.mean(axis=1, keepdims=True)
+        mono: FloatArray = audio.mean(axis=1, keepdims=True)
+        return mono
     out = np.empty((len(audio), sides), np.float32)
     for side in range(sides):
         half = audio[:, side::sides]
@@ -143,22 +144,26 @@ def mixed(waves: Iterable[FloatArray], samples: int) -> FloatArray:
     return total
 
 
-def encode_span(model: Model, wave: FloatArray, layout: Layout, monitor: Monitor) -> FloatArray:
+def encode_span(
+    model: Model, wave: FloatArray, layout: Layout, report: Callable[[float], None]
+) -> FloatArray:
     """Return the latents (C, L, F) of a wave, from the first window's beginning on.
 
-    Windows are encoded one by one, or found in `model.latents`, and cross-faded.
+    Windows are encoded one by one, or found in `model.latents`, and cross-faded; `report`
+    hears of the share that is done.
     """
     hop = model.spec.latent_hop
 
     def pieces() -> Iterator[tuple[int, FloatArray]]:
-        for start in layout.starts:
-            monitor.check()
+        for index, start in enumerate(layout.starts):
+            report(index / len(layout.starts))
             piece = wave[start * hop : (start + layout.window) * hop]
             latent = model.latents.find(piece, lambda one: model.encode(one[None]).latent[0])
             yield start, latent.swapaxes(0, 1)
 
     track = np.concatenate(list(cross_fade(pieces(), layout.overlap)))
-    return np.ascontiguousarray(track.swapaxes(0, 1))
+    latents: FloatArray = np.ascontiguousarray(track.swapaxes(0, 1))
+    return latents
 
 
 def span_lufs(audio: FloatArray, span: slice, rate: int) -> float:

@@ -8,7 +8,7 @@ the same noise, and what is given never enters its latents.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,15 +114,13 @@ class Play:
         """
         how = self._how
         steps = part_steps(self._model, how.steps, origin.level if origin else None)
-        self._expected = ((len(steps) - 1) * how.resample + 1) * len(self._windows.places)
+        self._expected = (len(steps) - 1) * how.resample + 1
         x = self._noise(0)
         if origin is not None:
             x = add_noise(origin.latents, x, steps[0].alpha)
 
         def estimate(x: FloatArray, level: int) -> FloatArray:
-            share = self._calls / self._expected
-            self._monitor.report("play", begin + (end - begin) * share)
-            return self._estimate(x, level)
+            return self._estimate(x, level, lambda done: self._report(begin, end, done))
 
         found = sample(
             estimate,
@@ -135,21 +133,25 @@ class Play:
         )
         return self._replaced(found, self._context.known)
 
-    def _estimate(self, x: FloatArray, level: int) -> FloatArray:
+    def _report(self, begin: float, end: float, done: float) -> None:
+        """Report the steps behind us and the share of this one that is done."""
+        share = (self._calls + done) / self._expected
+        self._monitor.report("play", begin + (end - begin) * share)
+
+    def _estimate(self, x: FloatArray, level: int, report: Callable[[float], None]) -> FloatArray:
         """Return the guided estimate; where latents are given, that of what knows nothing."""
         alpha = float(self._model.alphas[level])
-        step = self._calls // len(self._windows.places)
-        fresh = self._noise(0 if self._learnt else 2 + 2 * step)
+        fresh = self._noise(0 if self._learnt else 2 + 2 * self._calls)
         told = self._replaced(x, add_noise(self._context.known, fresh, alpha))
         rows = [(place, half) for place in self._windows.places for _, half in self._weights]
         found: list[FloatArray] = []
         for first in range(0, len(rows), ROWS):
-            self._monitor.check()
+            report(first / len(rows))
             some = rows[first : first + ROWS]
             noisy = np.stack([(told if half else x)[:, :, place] for place, half in some])
             conditions = [self._condition(place) if half else Condition() for place, half in some]
             found.extend(self._model.denoise_each(noisy, level, conditions))
-        self._calls += len(self._windows.places)
+        self._calls += 1
         halves = {
             half: self._windows.mean(found[index :: len(self._weights)])
             for index, (_, half) in enumerate(self._weights)

@@ -94,6 +94,7 @@ class Part:
                 " name a start and an end"
             )
         self.context_lufs: float | None = None
+        self._listened = 0  # waves encoded
 
     def takes(self) -> Iterator[Take]:
         """Yield the takes that the settings ask for.
@@ -114,9 +115,10 @@ class Part:
         for index in range(count):
             how = replace(self.how, seed=self.settings.seed + index)
             play = Play(self.model, context, self.layout, how, self.monitor)
-            latents = play.latents(index / count, (index + 0.9) / count, origin)
-            yield self._levelled(self._voice(latents), leveller, how.seed)
-            self.monitor.report("play", (index + 1) / count)
+            denoised = (index + 0.9) / count
+            latents = play.latents(index / count, denoised, origin)
+            waves = self._voice(latents, denoised, (index + 1) / count)
+            yield self._levelled(waves, leveller, how.seed)
 
     def _hear(self) -> Heard | None:
         """Read what is given; None where nothing is."""
@@ -156,8 +158,7 @@ class Part:
         given = [*self.session.stems]
         if self.task.name == "vary":
             given.remove(self.task.wanted[0])
-        for place, name in enumerate(given):
-            self.monitor.report("listen", place / (len(given) + 1))
+        for name in given:
             index = spec.stems.index(name)
             known[index] = self._encoded(heard.waves[name], heard)
             mask[index] = 1.0
@@ -205,23 +206,32 @@ class Part:
         return Origin(latents, round(LIGHTEST_LEVEL + self.task.strength * (top - LIGHTEST_LEVEL)))
 
     def _encoded(self, wave: FloatArray, heard: Heard) -> FloatArray:
-        return encode_span(self.model, wave * np.float32(heard.gain), self.layout, self.monitor)
+        """Return the latents of a wave, brought to the level the model knows."""
+        expected = len(heard.waves) + 1  # all that is given, and for a variation silence
+
+        def report(done: float) -> None:
+            self.monitor.report("listen", (self._listened + done) / expected)
+
+        latents = encode_span(self.model, wave * np.float32(heard.gain), self.layout, report)
+        self._listened += 1
+        return latents
 
     def _range_cells(self) -> slice:
         """Return the latent frames, from the first window's beginning on, that a fill makes."""
         hop, first, span = self.model.spec.latent_hop, self.layout.starts[0], self.timeline.span
         return slice(span.start // hop - first, math.ceil(span.stop / hop) - first)
 
-    def _voice(self, latents: FloatArray) -> dict[str, FloatArray]:
+    def _voice(self, latents: FloatArray, begin: float, end: float) -> dict[str, FloatArray]:
         """Return stem -> wave (n,) of the wanted stems, from model time 0 on."""
         spec, layout = self.model.spec, self.layout
         rows = [spec.stems.index(name) for name in self.task.wanted]
 
         def pieces() -> Iterator[tuple[int, FloatArray]]:
-            for start in layout.starts:
-                self.monitor.check()
-                begin = start - layout.starts[0]
-                piece = latents[rows, :, begin : begin + layout.window]
+            for index, start in enumerate(layout.starts):
+                share = index / len(layout.starts)
+                self.monitor.report("play", begin + (end - begin) * share)
+                first = start - layout.starts[0]
+                piece = latents[rows, :, first : first + layout.window]
                 waves = self.model.vocode(self.model.decode(np.ascontiguousarray(piece)))
                 yield start * spec.latent_hop, waves.T
 

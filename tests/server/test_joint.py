@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -22,6 +22,12 @@ STEMS = 4
 COVARIANCE = np.full((STEMS, STEMS), LIKENESS) + (1.0 - LIKENESS) * np.eye(STEMS)
 HOW = Sampling(steps=20, solver="ddim", guidance=1.0, eta=0.0, seed=1)
 ONE = Layout(origin=0, window=32, overlap=8, starts=(0,))
+
+
+def mix(matrix: Any, stems: Any) -> FloatArray:
+    """Return stems (S, C, L, F) mixed by a matrix (S, S)."""
+    mixed: FloatArray = np.einsum("st,tcnf->scnf", matrix, stems).astype(np.float32)
+    return mixed
 
 
 class Toy:
@@ -47,7 +53,7 @@ class Toy:
             noise[given] = 1e-9
             seen = np.where(given[:, None, None, None], told.known[0], seen)
         gain = COVARIANCE @ np.linalg.inv(COVARIANCE + np.diag(noise / alpha))
-        return np.einsum("st,tcnf->scnf", gain, seen).astype(np.float32)
+        return mix(gain, seen)
 
 
 def music(spec: ModelSpec, length: int = 32, seed: int = 0) -> FloatArray:
@@ -55,8 +61,7 @@ def music(spec: ModelSpec, length: int = 32, seed: int = 0) -> FloatArray:
     shape = (spec.latent_channels, length, spec.latent_bands)
     rng = np.random.default_rng(seed)
     white = rng.standard_normal((STEMS, *shape))
-    mixed = np.einsum("st,tcnf->scnf", np.linalg.cholesky(COVARIANCE), white)
-    return mixed.astype(np.float32)
+    return mix(np.linalg.cholesky(COVARIANCE), white)
 
 
 def given(stems: FloatArray, names: list[int]) -> Context:

@@ -38,7 +38,7 @@ def differences(track: Track) -> dict[tuple[str, Subset], float]:
     waves = {s: track.read(s, 0, track.samples) for s in STEMS if s in track.sources}
     loudness = {stem: _lufs(wave) for stem, wave in waves.items()}
     sounding = [stem for stem in STEMS if loudness.get(stem, -np.inf) > SILENCE_LUFS]
-    found = {}
+    found: dict[tuple[str, Subset], float] = {}
     for count in range(1, len(sounding)):
         for given in itertools.combinations(sounding, count):
             mix = _lufs(np.sum([waves[stem] for stem in given], axis=0))
