@@ -59,14 +59,14 @@ class ArraySource:
     Args:
         audio: (frames, channels) float32.
         rate: Hz.
+        name: what error messages call it.
 
     Raises:
         AudioError: if shape or rate are not of the kind that the engine takes.
     """
 
-    name = "the audio array"
-
-    def __init__(self, audio: FloatArray, rate: int):
+    def __init__(self, audio: FloatArray, rate: int, name: str = "the audio array"):
+        self.name = name
         if audio.ndim != 2:
             raise AudioError(f"{self.name} has shape {audio.shape}: expected (frames, channels)")
         self.rate = rate

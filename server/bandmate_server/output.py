@@ -102,7 +102,7 @@ class StemFile:
 
 
 class ResultFolder:
-    """A folder of results, written beside its place and moved there once complete.
+    """A folder of results, written beside its place, or in it, and moved there once complete.
 
     Use as a context manager; leave it without `commit` and nothing stays.
 
@@ -117,14 +117,16 @@ class ResultFolder:
     """
 
     def __init__(self, folder: Path, names: list[str], force: bool, needed: int):
-        self.folder = folder
-        self._partial = folder.with_name(f".bandmate-{uuid.uuid4().hex}.partial")
+        self.folder = folder.absolute()  # "." has no name of its own.
+        hidden = f".bandmate-{uuid.uuid4().hex}.partial"
+        there = self.folder.is_dir()
+        self._partial = self.folder / hidden if there else self.folder.with_name(hidden)
         self._names, self._force, self._needed = names, force, needed
         self._made: list[Path] = []
 
     def __enter__(self) -> ResultFolder:
         """Make the hidden folder."""
-        self._refuse_existing()
+        self.refuse_existing()
         try:
             self._make_parents()
             self._partial.mkdir()
@@ -169,7 +171,8 @@ class ResultFolder:
             raise OutputError(f"cannot write {self.folder}: {error.strerror}") from error
         self._made.clear()
 
-    def _refuse_existing(self) -> None:
+    def refuse_existing(self) -> None:
+        """Raise OutputError if results are there already and are not to be replaced."""
         for path in [self.folder, *(self.folder / name for name in [*self._names, MANIFEST])]:
             wrong_kind = path == self.folder and path.exists() and not path.is_dir()
             if wrong_kind or (path != self.folder and path.exists() and not self._force):

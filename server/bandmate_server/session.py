@@ -16,6 +16,7 @@ from bandmate_server.bundle import Bundle, load_bundle
 from bandmate_server.devices import CPU, choose_device, count_cores
 from bandmate_server.errors import BundleError, DeviceError
 from bandmate_server.graphs import check_shapes, first_line, graph_shapes, open_session
+from bandmate_server.latents import LatentCache
 from bandmate_server.sampler import cumulative_alphas
 from bandmate_server.spec import ModelSpec
 
@@ -77,6 +78,7 @@ class Model:
     warnings: why the wanted device was not taken.
     ort_seconds: time spent inside ONNX Runtime so far.
     alphas: abar of every noise level (steps,).
+    latents: of windows that were encoded for a new part.
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int | None = None):
@@ -91,6 +93,7 @@ class Model:
         self.warnings = list(choice.warnings)
         self.ort_seconds = 0.0
         self.alphas = cumulative_alphas(self.spec.schedule)
+        self.latents = LatentCache()
         self._sessions: dict[str, Any] = {}
         for graph in ("encoder", "denoiser"):
             self._session(graph)
@@ -113,6 +116,20 @@ class Model:
         alpha = float(self.alphas[level])
         return self._denoise(x, level, alpha, conditions)
 
+    def denoise_each(
+        self, x: FloatArray, level: int, conditions: Sequence[Condition]
+    ) -> FloatArray:
+        """Return the estimate of the clean latents, each example under its own condition.
+
+        Args:
+            x: noisy latents (B, S, C, T, F).
+            level: noise level, 0 to 999.
+            conditions: B of them, for one example each.
+        """
+        each = [_condition_feeds([one], (1, *x.shape[1:]), self.spec) for one in conditions]
+        feeds = {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
+        return self._denoised(x, level, float(self.alphas[level]), [1.0], feeds).x0
+
     def share_masks(self, mixture: FloatArray) -> FloatArray:
         """Return the mask head's logits (B, S+1, N, M), `other` last, for mixtures (B, C, T, F).
 
@@ -129,16 +146,26 @@ class Model:
         self, x: FloatArray, level: int, alpha: float, conditions: Sequence[tuple[float, Condition]]
     ) -> Denoised:
         """Run the denoiser with abar = alpha."""
+        feeds = _condition_feeds([condition for _, condition in conditions], x.shape, self.spec)
+        return self._denoised(x, level, alpha, [weight for weight, _ in conditions], feeds)
+
+    def _denoised(
+        self,
+        x: FloatArray,
+        level: int,
+        alpha: float,
+        weights: list[float],
+        conditions: dict[str, FloatArray],
+    ) -> Denoised:
         batch = np.ones(len(x), np.float32)
         feeds = {
             "x": x,
             "level": batch * level,
             "alpha": batch * math.sqrt(alpha),
             "sigma": batch * math.sqrt(1.0 - alpha),
-            "guidance": np.array([weight for weight, _ in conditions], np.float32),
+            "guidance": np.array(weights, np.float32),
         }
-        feeds |= _condition_feeds([condition for _, condition in conditions], x.shape, self.spec)
-        found = self._run("denoiser", feeds)
+        found = self._run("denoiser", feeds | conditions)
         return Denoised(found[0], found[1] if self.spec.mask_head else None)
 
     def decode(self, latent: FloatArray) -> FloatArray:

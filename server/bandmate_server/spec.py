@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 STEMS = ("bass", "drums", "guitar", "piano")
 OTHER = "other"
+BACKING = "backing"  # a bounced mix of what is not given stem by stem
 
 Prediction = Literal["eps", "v"]
 Conditioning = Literal["mixture", "learnt"]

@@ -8,7 +8,7 @@ import sys
 from functools import partial
 
 from bandmate_server.errors import BandmateError
-from bandmate_training import command, evaluate
+from bandmate_training import command, evaluate, levels
 from bandmate_training.corpus import command as corpus
 
 EXAMPLES = """examples:
@@ -40,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("evaluate", help="measure how well a model separates")
     evaluate.add_arguments(sub)
     sub.set_defaults(run=evaluate.run)
+    sub = commands.add_parser("levels", help="measure how loud each stem is beside the others")
+    levels.add_arguments(sub)
+    sub.set_defaults(run=levels.run)
     return top
 
 
