@@ -35,7 +35,7 @@ def chroma(wave: FloatArray) -> FloatArray:
     weight = height * inside * np.exp(-0.5 * ((semitone - nearest) / TUNING) ** 2)
     pitch_class = (nearest.astype(np.int64) + 9) % CLASSES
     sums = np.stack([(weight * (pitch_class == k)).sum(axis=1) for k in range(CLASSES)], axis=1)
-    return _unit(sums**COMPRESSION)
+    return _unit((sums**COMPRESSION).astype(np.float32))
 
 
 def _peaks(strength: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -45,5 +45,4 @@ def _checked(values: npt.ArrayLike) -> Embeddings:
 def _spread(array: Embeddings) -> Embeddings:
     """Return R (at most dimensions, dimensions) whose R^T R is the covariance."""
     centred = (array - array.mean(axis=0)) / np.sqrt(len(array) - 1)
-    factor: Embeddings = np.linalg.qr(centred, mode="r")
-    return factor
+    return np.asarray(np.linalg.qr(centred, mode="r"), np.float64)

@@ -59,7 +59,7 @@ def onset_times(envelope: FloatArray) -> Times:
     around = np.pad(envelope, reach, mode="edge")
     highest = np.lib.stride_tricks.sliding_window_view(around, 2 * reach + 1).max(axis=1)
     clear = (envelope == highest) & (envelope > THRESHOLD * strongest)
-    return np.flatnonzero(clear) * FRAME + ATTACK_AHEAD
+    return np.asarray(np.flatnonzero(clear) * FRAME + ATTACK_AHEAD, np.float64)
 
 
 def grid_lines(beats: Sequence[float], per_beat: int = PER_BEAT) -> Times:
