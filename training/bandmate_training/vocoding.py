@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from bandmate_server.audio import ArraySource, measure_level, read_blocks
 from bandmate_server.session import Model
-from bandmate_server.spec import STEMS
+from bandmate_server.spec import MEL, STEMS
 from bandmate_training.arrangements import distance, first_half
 from bandmate_training.griffin_lim import griffin_lim
 from bandmate_training.measures.embedding import Embedding
@@ -96,11 +97,14 @@ def measure(
 
 
 def _sounds(scene: Scene, block: int) -> list[tuple[str, FloatArray]]:
-    """Return the sounding stems and the mixture, cut to whole blocks and to -1 .. 1."""
+    """Return the sounding stems and the mixture, whole blocks at the engine's level, in -1 .. 1."""
+    source = ArraySource(scene.mixture[:, None], MEL.sample_rate)
+    blocks = read_blocks(source, 0, source.frames)
+    gain = np.float32(measure_level(blocks, source.rate, scene.track).gain)
     waves = {stem: wave for stem, wave in scene.stems.items() if scene.active(stem)}
     samples = len(scene.mixture) // block * block
     return [
-        (name, np.clip(wave[:samples], -1.0, 1.0))
+        (name, np.clip(gain * wave[:samples], -1.0, 1.0))
         for name, wave in (waves | {MIXTURE: scene.mixture}).items()
     ]
 
