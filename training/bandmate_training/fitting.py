@@ -23,10 +23,11 @@ from bandmate_training.measures.context_fit import (
 )
 from bandmate_training.measures.onsets import (
     Attacks,
+    Times,
     chance_on_grid,
-    grid_lines,
     onset_times,
     share_on_grid,
+    song_grid,
 )
 from bandmate_training.mel import LogMel
 from bandmate_training.metrics import mel_error
@@ -73,7 +74,8 @@ class Fit:
 
     chroma, onsets: mean percentile rank of the true context among others', 50 is chance;
     shuffled_*: the same with contexts of other songs taken for the true ones, the control;
-    grid: share of onsets within 40 ms of the song's eighths; silent, clipped: shares of takes;
+    grid: share of onsets within 40 ms of the song's sixteenths or triplets;
+    silent, clipped: shares of takes;
     diversity: log-mel difference between takes of one context against that between contexts.
     """
 
@@ -95,7 +97,10 @@ class Fit:
 
 @dataclass
 class Heard:
-    """What was measured of one performer's takes, one entry per take."""
+    """What was measured of one performer's takes, one entry per take.
+
+    grid: only for takes of songs whose beats are known.
+    """
 
     chroma: list[Scores] = field(default_factory=list)
     onsets: list[Scores] = field(default_factory=list)
@@ -133,13 +138,9 @@ class Ears:
             mel: FloatArray = self._mel(torch.from_numpy(np.clip(wave, -1, 1))[None])[0].numpy()
         heard.mels.append(mel)
 
-    def on_grid(self, wave: FloatArray, beats: list[float] | None) -> tuple[float, float]:
-        """Return the share of onsets on the grid, and what chance would give; nan without."""
-        if beats is None:
-            return math.nan, math.nan
-        lines = grid_lines(beats)
-        times = onset_times(self._attacks.envelope(wave))
-        return share_on_grid(times, lines), chance_on_grid(lines)
+    def times(self, wave: FloatArray) -> Times:
+        """Return the onsets of a wave, in seconds."""
+        return onset_times(self._attacks.envelope(wave))
 
 
 def _level(wave: FloatArray) -> float:
@@ -183,15 +184,16 @@ def measure(
         contexts[0].append(ears.chroma(np.sum(pitched, axis=0, dtype=np.float32)))
         contexts[1].append(ears.onsets(mix(given)))
         beats = beats_of(scene.clip) if task.stem == DRUMS else None
+        lines = None if beats is None else song_grid(beats, ears.times(scene.stems[DRUMS]))
         for name, notes in heard.items():
             for take in range(1 if name == TRUE else takes):
                 wave = scene.stems[task.stem]
                 if name != TRUE:
                     wave = performers[name](scene, task.given, (task.stem,), seed + take)[task.stem]
                 ears.take(notes, wave, mix(given), number)
-                share, chance = ears.on_grid(wave, beats)
-                notes.grid.append(share)
-                chances.append(chance)
+                if lines is not None:
+                    notes.grid.append(share_on_grid(ears.times(wave), lines))
+        chances += [] if lines is None else [chance_on_grid(lines)]
         progress()
     songs = [scene.track for scene in fitting]
     return [

@@ -35,7 +35,8 @@ songs' contexts taken for their own: it must be near 50, or the measure is wrong
 1: as different as these).
 """
 GRID_NOTES = """\
-Share of drum onsets within 40 ms of the song's eighth notes, and what random onsets would get.
+Share of drum onsets within 40 ms of the song's sixteenths, or triplets where its true drums keep
+to these, and what random onsets would get.
 """
 COPY_NOTES = """\
 Each maker gets the log-mel of a true wave and returns a wave; "VAE and vocoder" first sends

@@ -22,6 +22,7 @@ from bandmate_training.measures.onsets import (
     grid_lines,
     onset_times,
     share_on_grid,
+    song_grid,
 )
 
 FloatArray = npt.NDArray[np.float32]
@@ -116,9 +117,16 @@ def test_shuffled_contexts_bring_perfect_parts_down_to_chance() -> None:
     assert abs(percentile_ranks(scores, false, songs).mean() - 50) < 6
 
 
-def test_share_on_the_grid_counts_onsets_near_eighths() -> None:
-    lines = grid_lines([0.0, 0.5, 1.0, 1.6])
+def test_share_on_the_grid_counts_onsets_near_its_lines() -> None:
+    lines = grid_lines([0.0, 0.5, 1.0, 1.6], 2)
     np.testing.assert_allclose(lines, [0, 0.25, 0.5, 0.75, 1.0, 1.3, 1.6])
     assert share_on_grid(np.array([0.03, 0.26, 0.4, 1.3]), lines) == 0.75
     assert math.isnan(share_on_grid(np.array([5.0]), lines))
-    assert chance_on_grid(grid_lines([0.0, 0.5, 1.0])) == pytest.approx(0.32)
+    assert chance_on_grid(grid_lines([0.0, 0.5, 1.0], 2)) == pytest.approx(0.32)
+
+
+@pytest.mark.parametrize(("within", "division"), [(0.25, 4), (0.5, 4), (1 / 3, 3), (2 / 3, 3)])
+def test_a_song_s_grid_is_the_one_its_drums_keep_to(within: float, division: int) -> None:
+    beats = [float(beat) for beat in range(6)]
+    times = np.array([[beat, beat + within] for beat in beats[:-1]]).ravel()
+    np.testing.assert_allclose(song_grid(beats, times), grid_lines(beats, division))

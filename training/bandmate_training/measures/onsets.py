@@ -23,7 +23,7 @@ ATTACK_AHEAD = 0.01  # seconds by which a window hears an attack before its cent
 APART = 0.05  # seconds between two onsets at least
 THRESHOLD = 0.15  # of the envelope's strongest attacks
 TOLERANCE = 0.04  # seconds from a line of the grid
-PER_BEAT = 2  # lines of the grid: eighths of a 4/4 bar
+DIVISIONS = (4, 3)  # lines of the grid in a beat: sixteenths, or triplets where a song swings
 
 
 class Attacks:
@@ -62,7 +62,17 @@ def onset_times(envelope: FloatArray) -> Times:
     return np.asarray(np.flatnonzero(clear) * FRAME + ATTACK_AHEAD, np.float64)
 
 
-def grid_lines(beats: Sequence[float], per_beat: int = PER_BEAT) -> Times:
+def song_grid(beats: Sequence[float], times: Times) -> Times:
+    """Return the grid that a song's own onsets keep to best, of DIVISIONS, above chance."""
+
+    def kept(lines: Times) -> float:
+        share, chance = share_on_grid(times, lines), chance_on_grid(lines)
+        return -1.0 if math.isnan(share) or chance >= 1 else (share - chance) / (1 - chance)
+
+    return max((grid_lines(beats, division) for division in DIVISIONS), key=kept)
+
+
+def grid_lines(beats: Sequence[float], per_beat: int) -> Times:
     """Return the beats with lines between them, evenly spaced; seconds."""
     places = np.arange((len(beats) - 1) * per_beat + 1) / per_beat
     return np.interp(places, np.arange(len(beats)), np.asarray(beats, np.float64))
