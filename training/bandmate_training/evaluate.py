@@ -71,29 +71,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", default="mini", help="bundle's name or folder; none: no model (default: mini)")
     add("--estimates", type=Path, action="append", default=[], metavar="DIR",
         help="another system's stems, laid out like the corpus; may be repeated")  # fmt: skip
-    add("--clips", type=_positive, default=100, metavar="N", help="how many (default 100)")
-    add("--seconds", type=_seconds, default=10.24, metavar="S", help="of each (default 10.24)")
+    add("--clips", type=positive, default=100, metavar="N", help="how many (default 100)")
+    add("--seconds", type=clip_seconds, default=10.24, metavar="S", help="of each (default 10.24)")
     add("--seed", type=int, default=0, help="chooses the clips, draws the noise (default 0)")
     add("--steps", type=_steps, default=(4,), metavar="N,N",
         help="diffusion steps to report beside the mask head; 0: none (default 4)")  # fmt: skip
     add("--solver", choices=("ddim", "dpm"), default="ddim", help="of --steps (default: ddim)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
-    add("--threads", type=_positive, help="of ONNX Runtime (default: all cores)")
+    add("--threads", type=positive, help="of ONNX Runtime (default: all cores)")
     add("--curve", action="store_true", help="also measure error against number of steps")
-    add("--curve-clips", type=_positive, default=12, metavar="N", help="for it (default 12)")
+    add("--curve-clips", type=positive, default=12, metavar="N", help="for it (default 12)")
     add("--table", nargs="+", choices=TABLES, default=[], help="reports to make instead, see below")
     add("--system", type=_named, action="append", default=[], metavar="NAME=DIR",
         help="another system's output, see below; may be repeated")  # fmt: skip
     add("--vggish", type=Path, metavar="FILE",
         help="VGGish weights (torchvggish's) for the distances; default: musicnn")  # fmt: skip
     add("--arrangements", type=_arrangements, metavar="B,BD", help="of table 1 (default: all 14)")
-    add("--takes", type=_positive, default=2, metavar="N", help="of context-fit (default 2)")
-    add("--part-steps", type=_positive, metavar="N", help="of generation (default: the model's)")
+    add("--takes", type=positive, default=2, metavar="N", help="of context-fit (default 2)")
+    add("--part-steps", type=positive, metavar="N", help="of generation (default: the model's)")
     add("--guidance", type=float, metavar="W", help="of generation (default: the model's)")
-    add("--seeds", type=_positive, default=3, metavar="N", help="of it, to average (default 3)")
+    add("--seeds", type=positive, default=3, metavar="N", help="of it, to average (default 3)")
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a number of 1 or more."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
@@ -114,7 +115,8 @@ def _arrangements(text: str) -> list[str]:
     return chosen
 
 
-def _seconds(text: str) -> float:
+def clip_seconds(text: str) -> float:
+    """Read a clip's length in seconds."""
     value = float(text)
     if not 1.0 <= value <= 600.0:
         raise argparse.ArgumentTypeError(f"{text} is not within 1 to 600")

@@ -16,6 +16,7 @@ from bandmate_server.settings import PartSettings
 from bandmate_server.spec import MEL, STEMS
 from bandmate_training.clips import Clip, choose_clips, find_folders
 from bandmate_training.engine_performer import played_by
+from bandmate_training.evaluate import clip_seconds, positive
 from bandmate_training.listen_page import Example, Sound, build_page
 from bandmate_training.performers import Performer
 from bandmate_training.report import prepare, progress_bar
@@ -52,12 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--stems", type=_names, default=list(STEMS), metavar="A,B",
         help="parts to add, one example each (default: all four)")  # fmt: skip
     add("--takes", type=int, choices=range(1, 10), default=3, help="of each (default 3)")
-    add("--seconds", type=float, default=8.0, metavar="S", help="of each clip (default 8)")
+    add("--seconds", type=clip_seconds, default=8.0, metavar="S", help="of each clip (default 8)")
     add("--seed", type=int, default=0, help="chooses the clips; of the first take (default 0)")
-    add("--part-steps", type=int, metavar="N", help="of generation (default: the model's)")
+    add("--part-steps", type=positive, metavar="N", help="of generation (default: the model's)")
     add("--guidance", type=float, metavar="W", help="of generation (default: the model's)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
-    add("--threads", type=int, help="of ONNX Runtime (default: all cores)")
+    add("--threads", type=positive, help="of ONNX Runtime (default: all cores)")
 
 
 def _names(text: str) -> list[str]:
