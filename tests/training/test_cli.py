@@ -17,7 +17,7 @@ from bandmate_training.cli import main
 from bandmate_training.trainer import CHECKPOINT, read_checkpoint
 
 NETWORKS = ["vae", "separator", "denoiser", "vocoder"]
-COMMANDS = ["corpus", "evaluate", *NETWORKS]
+COMMANDS = ["corpus", "evaluate", "listen", *NETWORKS]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
