@@ -77,7 +77,7 @@ def measure_commands(model: str, songs: int, seconds: float, repeats: int) -> di
 
 
 def measure_windows(name: str, repeats: int) -> dict[str, float]:
-    """Return the time per window of encoder and mask head, relative to one at a time."""
+    """Return the time per window of the separator, relative to one at a time."""
     model = open_model(name, "cpu", threads=1)
     rng = np.random.default_rng(0)
     times: dict[int, list[float]] = {count: [] for count in TOGETHER}
@@ -86,7 +86,7 @@ def measure_windows(name: str, repeats: int) -> dict[str, float]:
             waves = rng.standard_normal((count, 32 * model.spec.block_samples)).astype(np.float32)
             began = time.perf_counter()
             for _ in range(max(TOGETHER) // count):
-                model.share_masks(model.encode(0.1 * waves).latent)
+                model.mask_logits(0.1 * waves)
             if repeat:  # The first is for warming up.
                 times[count].append(time.perf_counter() - began)
     middle = {count: statistics.median(values) for count, values in times.items()}

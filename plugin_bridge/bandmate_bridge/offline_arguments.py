@@ -37,7 +37,7 @@ examples:
 """
 TEMPLATE = "{folder}/{name}/{stem}.{ext}"
 
-Commands: TypeAlias = "argparse._SubParsersAction[arguments._Parser]"
+Commands: TypeAlias = "argparse._SubParsersAction[arguments.Parser]"
 
 
 def add_batch(commands: Commands) -> None:

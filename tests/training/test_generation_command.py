@@ -109,7 +109,7 @@ def test_table_two_has_the_vae_s_row_and_other_systems(
     options = ["--clips", "2", "--steps", "1", "--system", f"Theirs={other_system}"]
     assert run("--table", "2", *options) == 0
     report = (tmp_path / "out" / "table-2.md").read_text()
-    for row in ("| VAE reconstruction | own |", "| Theirs | audio |", "| mask head | audio |"):
+    for row in ("| VAE reconstruction | own |", "| Theirs | audio |", "| separator | audio |"):
         assert row in report
     assert not (tmp_path / "out" / "separation.md").exists()
 
