@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from bandmate_training.paper.vae import Vae, posterior_sample
 from bandmate_training.paper.vocoder import Vocoder
 
 Expected = tuple[UNet, Vae, Vocoder]
+ROOT = Path(__file__).parents[2]
 SCALE = 0.9227
 RATE = PAPER.mel.sample_rate
 SEED, STEPS, GUIDANCE = 5, 3, 2.0
@@ -213,3 +216,15 @@ def test_convolutions_over_the_depth_are_those_of_torch(
     found = session.run(None, {"x": x.transpose(1, 2).numpy()})[0]
     wanted = module(x).transpose(1, 2).detach().numpy()
     np.testing.assert_allclose(found, wanted, atol=2e-5)
+
+
+@pytest.mark.slow
+def test_the_full_size_step_is_that_of_torch_in_little_memory(tmp_path: Path) -> None:
+    """At two lengths; the benchmark's own processes measure their memory."""
+    for frames in (16, 32):
+        command = [sys.executable, str(ROOT / "benchmarks" / "paper_step.py"), "--runs", "1"]
+        command += ["--frames", str(frames), "--keep", str(tmp_path)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        found = json.loads(done.stdout)["onnxruntime"]
+        assert found["relative_error"] <= 1e-4
+        assert found["peak_rss_gb"] <= 3.5

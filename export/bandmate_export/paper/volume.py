@@ -1,6 +1,6 @@
 """Layers over (latent channel, time, band) as nodes that ONNX Runtime computes fast.
 
-It has no fast 3-d convolution, but fast 2-d ones, so the latent channels (D, eight of them)
+Its 2-d convolutions are faster than those in 3-d, so the latent channels (D, eight of them)
 are an outer axis: values are (B, D, width, T, F).
 """
 
@@ -92,8 +92,9 @@ class Volume:
             bias = self.g.parameter(module, "bias")
             y = self.g.op("Conv", self.flat(x, inputs, bands), weight, bias, kernel_shape=[1, 1])
             return self.deep(y, DEPTH, outputs, -1, after)
-        write = self._transformed if bands >= NARROWEST else self._stacked
-        return write(x, module, bands, after)
+        if bands < NARROWEST:
+            return self._direct(x, module)
+        return self._transformed(x, module, bands, after)
 
     def _transformed(self, x: str, module: nn.Conv3d, bands: int, after: int) -> str:
         """Write a convolution as half as many 2-d ones, of sums and differences of depths."""
@@ -113,21 +114,18 @@ class Volume:
         matrix = tile_outputs(DEPTH).reshape(DEPTH, -1)
         return g.reshape(g.op("MatMul", g.constant(matrix), total), 0, DEPTH, outputs, -1, after)
 
-    def _stacked(self, x: str, module: nn.Conv3d, bands: int, after: int) -> str:
-        """Write a convolution as one in 2-d of neighbouring depths put side by side.
+    def _direct(self, x: str, module: nn.Conv3d) -> str:
+        """Write a convolution as it is.
 
-        For the few cells of the lowest resolution, whose many weights must not be doubled.
+        For the few cells of the lowest resolution, whose many weights must not be doubled nor
+        even copied: ONNX Runtime takes them from where the file lies in memory.
         """
-        g, inputs, outputs = self.g, module.in_channels, module.out_channels
-        padded = g.op("Pad", x, g.integers(0, 1, 0, 0, 0, 0, 1, 0, 0, 0))
-        shifts = [
-            g.slice(padded, g.integers(shift), g.integers(shift + DEPTH), 1) for shift in range(3)
-        ]
-        side_by_side = self.flat(g.op("Concat", *shifts, axis=2), 3 * inputs, bands)
-        weight = g.op("Transpose", g.parameter(module, "weight"), perm=[0, 2, 1, 3, 4])
-        weight = g.reshape(weight, outputs, 3 * inputs, 3, 3)
-        y = self._plane([side_by_side, weight, g.parameter(module, "bias")], module)
-        return self.deep(y, DEPTH, outputs, -1, after)
+        g, order = self.g, [0, 2, 1, 3, 4]
+        weight, bias = g.parameter(module, "weight"), g.parameter(module, "bias")
+        image = g.op("Transpose", x, perm=order)
+        strides = list(module.stride)
+        y = g.op("Conv", image, weight, bias, kernel_shape=[3] * 3, strides=strides, pads=[1] * 6)
+        return g.op("Transpose", y, perm=order)
 
     def _plane(self, arguments: list[str], module: nn.Conv3d) -> str:
         strides = list(module.stride[1:])
