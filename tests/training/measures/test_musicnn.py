@@ -88,6 +88,14 @@ def test_embedding_is_that_of_the_paper_s_size_and_does_not_hear_where_a_clip_is
     assert np.square(near - found).sum() < 0.2 * np.square(network.embed(tone) - found).sum()
 
 
+def test_network_gives_what_the_original_gives_in_tensorflow(network: Musicnn) -> None:
+    """The second patch, by musicnn's own code on TensorFlow 2.15 and librosa."""
+    found = network.embed(read(EXAMPLE.parent / "late-bus.flac", 8.0))[1]
+    expected = [1.9929, -0.0329, 2.1089, -0.1861, -0.0787, 0.8936, -0.1058, 0.5733]
+    np.testing.assert_allclose(found[:8], expected, rtol=0, atol=2e-3)
+    assert np.linalg.norm(found) == pytest.approx(9.9523, rel=1e-3)
+
+
 def test_weights_that_are_not_there_or_not_its_own_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="pip install --no-deps musicnn"):
         Musicnn(tmp_path)
