@@ -100,7 +100,7 @@ def test_a_part_is_asked_for(
         (["separate", "/gone.wav"], 1, "/gone.wav"),
         (["separate", "x.wav", "--out", "d", "--no-wait"], 2, "--no-wait"),
         (["separate", "x.wav", "--start", "1"], 2, "a file that is here"),
-        (["fill", "bass", "--in", "bass=x.wav"], 1, "x.wav"),
+        (["fill", "bass", "--in", "bass=x.wav"], 2, "--start and --end"),
         (["status", "nosuch"], 1, "no job"),
         (["nosuch"], 2, "nosuch"),
     ],
