@@ -30,7 +30,7 @@ from bandmate_bridge.job_events import Done, Event, Hello, Progress, Stem, last_
 from bandmate_server.arrays import FloatArray
 from bandmate_server.errors import OutputError, ServerError
 from bandmate_server.files import write_whole
-from bandmate_server.osc import DEFAULT_PORT, is_loopback
+from bandmate_server.network import DEFAULT_HOST, DEFAULT_PORT, is_loopback
 from bandmate_server.protocol import Message
 
 ANSWER_SECONDS = 10.0
@@ -41,7 +41,7 @@ Wave = str | Path | Sequence[str | Path]  # a file, or several that are summed
 
 
 def connect(
-    host: str = "127.0.0.1",
+    host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     token: str | None = None,
     timeout: float = ANSWER_SECONDS,

@@ -14,7 +14,7 @@ from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.job_events import Done, Progress
 from bandmate_bridge.part_arguments import Given
 from bandmate_bridge.progress_bar import progress_bar
-from bandmate_bridge.serve_command import read_token
+from bandmate_bridge.token_file import read_token
 from bandmate_server.errors import Cancelled, ServerError
 
 OPTIONS = (

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from bandmate_bridge.console import say, say_json
 from bandmate_bridge.interrupts import Interrupt
+from bandmate_bridge.token_file import read_token
 from bandmate_server.bundle import find_bundle
-from bandmate_server.errors import ServerError
 from bandmate_server.osc import Server, ServerSettings
 from bandmate_server.structured_log import start_logging
 
-TOKEN_VARIABLE = "BANDMATE_TOKEN"
 WORKDIR_VARIABLE = "BANDMATE_WORKDIR"
 
 
@@ -61,20 +60,3 @@ def default_workdir() -> Path:
         return Path(named)
     data = os.environ.get("XDG_DATA_HOME")
     return (Path(data) if data else Path.home() / ".local" / "share") / "bandmate" / "work"
-
-
-def read_token(path: Path | None) -> str | None:
-    """Return the token from a file, or the environment, or None.
-
-    Raises:
-        ServerError: if the file cannot be read or is empty.
-    """
-    if path is None:
-        return os.environ.get(TOKEN_VARIABLE) or None
-    try:
-        token = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ServerError(f"cannot read the token from {path}: {error}") from error
-    if not token:
-        raise ServerError(f"{path} is empty: expected a token")
-    return token

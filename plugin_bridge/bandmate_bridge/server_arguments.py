@@ -14,8 +14,7 @@ from bandmate_bridge.arguments import (
     seconds,
 )
 from bandmate_bridge.part_arguments import given_file, stem_name, stem_names
-
-DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 9123
+from bandmate_server.network import DEFAULT_HOST, DEFAULT_PORT
 
 SERVE_HELP = """\
 examples:

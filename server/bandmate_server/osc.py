@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 import socket
@@ -19,6 +18,7 @@ from bandmate_server.errors import ProtocolError, ServerError
 from bandmate_server.files import write_json
 from bandmate_server.jobs import JobStore
 from bandmate_server.lock import lock_folder
+from bandmate_server.network import DEFAULT_HOST, DEFAULT_PORT, is_loopback
 from bandmate_server.paths import AllowedFolders
 from bandmate_server.peers import TcpPeer, UdpPeer
 from bandmate_server.protocol import FrameSplitter, encode
@@ -29,7 +29,6 @@ from bandmate_server.version import bandmate_version
 from bandmate_server.worker import WorkerSettings
 from bandmate_server.workers import WorkerProcess
 
-DEFAULT_PORT = 9123
 TICK_SECONDS = 0.1
 UDP_BUFFER = 4 << 20  # bytes that wait for us while we are busy
 MAX_CONNECTIONS = 256
@@ -52,7 +51,7 @@ class ServerSettings:
     """
 
     workdir: Path
-    host: str = "127.0.0.1"
+    host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     allow: tuple[Path, ...] = ()
     model: str = "mini"
@@ -74,16 +73,6 @@ def check_token(host: str, token: str | None) -> None:
         raise ServerError(
             f"{host} can be reached from other machines: give --token-file, or BANDMATE_TOKEN"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a host's address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Server:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -84,6 +85,8 @@ def start_server(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            # A test runner in the background has its children ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
     assert process.stdout is not None
     line = process.stdout.readline()
