@@ -107,8 +107,9 @@ def test_a_guitar_is_added_to_two_tracks(reaper: Any) -> None:
     tracks = [f'{{ name = "{name}", selected = true, items = {{}} }}' for name in names]
     left = reaper.run("add part", tracks, (1, 2), answers="guitar|2|0.5|bass|drums")
     assert left.messages == []
-    new = left.tracks[2:]
-    assert [name for name, _, _ in new] == [f"Bass DI - guitar (take {take})" for take in (1, 2)]
+    names_of_new = [f"Bass DI - guitar (take {take})" for take in (1, 2)]
+    assert [name for name, _, _ in left.tracks] == ["Bass DI", *names_of_new, "Kick"]
+    new = left.tracks[1:3]
     assert {position for _, position, _ in new} == {1.0}
     assert all(soundfile.info(file).frames == RATE for _, _, file in new)
 
