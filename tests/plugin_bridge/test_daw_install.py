@@ -14,9 +14,9 @@ from bandmate_server.errors import DawError
 ACTIONS = ("Add part...", "Fill selection", "Jobs", "Separate selection", "New take")
 # As Ardour 7.3 writes a script of the user's own: bytecode, a %q string, arguments, an icon.
 FOREIGN = (
-    b'scripts = {} scripts[2] = {} scripts[2]["n"] = "My own"  scripts[2]["s"] = "a \\"b\\" ]\\\n'
-    b'scripts[9] = {}"  scripts[2]["f"] = "\x1bLua\\0\x93\\13"  scripts[2]["c"] = true '
-    b'scripts[2]["a"] = {} scripts[2]["a"]["x-script-origin"] = "/a.lua"  '
+    b'scripts = {} scripts[2] = {} scripts[2]["n"] = "My own" scripts[2]["s"] = "a \\"b\\" ]\\\n'
+    b'scripts[9] = {}" scripts[2]["f"] = "\x1bLua\\0\x93\\13" scripts[2]["c"] = true '
+    b'scripts[2]["a"] = {} scripts[2]["a"]["x-script-origin"] = "/a.lua" '
 )
 
 

@@ -80,7 +80,7 @@ def test_a_range_of_a_track_is_filled(ardour: Any, server: Any, wait: Any) -> No
     ardour.action("bandmate: Fill selection")
     answer(ardour, wait, "Fill selection")
     ardour.wait_for_tracks("bass - bass")
-    check_part(ardour, "bass - bass", channels=2)
+    check_part(ardour, "bass - bass", channels=1)  # as its track
     assert last_request(server)["address"] == "/bandmate/fill"
 
 
