@@ -234,18 +234,22 @@ local function ask (title, fields, tracks)
 	return answers, roles
 end
 
--- Add --to, the region and the takes to the words of a request.
-local function with_session (words, tracks, roles, first, last, takes)
-	local from = math.max (0, first - CONTEXT)
-	words[#words + 1] = "--to"
+-- Add to the words of a request: the tracks as files by role, the region and the takes. The file of
+-- the track that is varied comes first, the others after the option.
+local function with_session (words, option, tracks, roles, first, last, takes, varied)
+	local from, given = math.max (0, first - CONTEXT), {}
 	for index, track in ipairs (tracks) do
 		if roles[index] ~= "" then
-			words[#words + 1] = roles[index] .. "=" .. render (track, from, last + CONTEXT)
+			local file = roles[index] .. "=" .. render (track, from, last + CONTEXT)
+			if track == varied then table.insert (words, 2, file) else given[#given + 1] = file end
 		end
 	end
-	for _, word in ipairs ({ region (from, first, last) }) do words[#words + 1] = word end
 	local seed = math.floor (reaper.time_precise () * 1000) % 2147483647
-	for _, word in ipairs ({ "--takes", takes, "--seed", seed }) do words[#words + 1] = word end
+	if #given > 0 then table.insert (given, 1, option) end
+	local rest = { region (from, first, last) }
+	for _, list in ipairs ({ given, rest, { "--takes", takes, "--seed", seed } }) do
+		for _, word in ipairs (list) do words[#words + 1] = word end
+	end
 	return words
 end
 
@@ -284,15 +288,15 @@ actions["add part"] = function ()
 	for stem in answers[1]:lower ():gmatch ("%a+") do
 		local present = track_of_role (tracks, roles, stem)
 		if present then
-			local words = with_session ({ "vary", stem, "--strength", answers[3] }, tracks, roles, first, last, answers[2])
-			request ("A new take of " .. name_of (present), source_of (present), first, words)
+			request ("A new take of " .. name_of (present), source_of (present), first,
+				with_session ({ "vary", "--strength", answers[3] }, "--to", tracks, roles, first, last, answers[2], present))
 		else
 			new[#new + 1] = stem
 		end
 	end
 	if #new > 1 then
 		request ("Adding " .. answers[1], name_of (tracks[1]), first,
-			with_session (new, tracks, roles, first, last, answers[2]))
+			with_session (new, "--to", tracks, roles, first, last, answers[2]))
 	end
 end
 
@@ -303,7 +307,7 @@ actions["fill selection"] = function ()
 	local target = track_of_role (tracks, roles, answers[1])
 	if not target then error ("Say which of the selected tracks is the " .. answers[1] .. ".", 0) end
 	request ("Filling " .. name_of (target), source_of (target), first,
-		with_session ({ "fill", answers[1] }, tracks, roles, first, last, answers[2]))
+		with_session ({ "fill", answers[1] }, "--in", tracks, roles, first, last, answers[2]))
 end
 
 actions["new take"] = function ()
@@ -312,8 +316,8 @@ actions["new take"] = function ()
 	if not answers then return end
 	for _, stem in ipairs (STEMS) do
 		if roles[1] == stem then
-			local words = with_session ({ "vary", stem, "--strength", answers[1] }, tracks, roles, first, last, answers[2])
-			request ("A new take of " .. name_of (tracks[1]), source_of (tracks[1]), first, words)
+			request ("A new take of " .. name_of (tracks[1]), source_of (tracks[1]), first,
+				with_session ({ "vary", "--strength", answers[1] }, "--to", tracks, roles, first, last, answers[2], tracks[1]))
 			return
 		end
 	end

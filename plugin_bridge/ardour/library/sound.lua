@@ -40,6 +40,12 @@ function sound.pieces ()
 			end
 		end
 	end
+	-- A selection has no order of its own: take the editor's, from the top down.
+	table.sort (pieces, function (a, b)
+		local above = a.track:presentation_info_ptr ():order ()
+		local below = b.track:presentation_info_ptr ():order ()
+		return above < below or above == below and a.first < b.first
+	end)
 	if #pieces == 0 then
 		error ("Select audio regions, or a range on audio tracks.", 0)
 	end

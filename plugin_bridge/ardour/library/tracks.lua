@@ -2,6 +2,8 @@
 
 local tracks = {}
 
+local END = 100000 -- a place in the editor's order beyond that of any track
+
 local function id_of (route)
 	return route:to_stateful ():id ():to_s ()
 end
@@ -49,22 +51,25 @@ end
 
 -- Put the new routes { route, wanted name }, in their order, each after its neighbour.
 local function arrange (new)
-	local is_new, all, routes, places = {}, {}, {}, {}
+	local is_new, all, routes = {}, {}, {}
 	for _, one in ipairs (new) do is_new[id_of (one.route)] = true end
 	for route in Session:get_routes ():iter () do
 		if not route:is_monitor () and not route:is_auditioner () then all[#all + 1] = route end
 	end
 	local function place (route) return route:presentation_info_ptr ():order () end
 	table.sort (all, function (a, b) return place (a) < place (b) end)
-	for index, route in ipairs (all) do
-		places[index] = place (route)
+	for _, route in ipairs (all) do
 		if not is_new[id_of (route)] then routes[#routes + 1] = route end
 	end
 	for _, one in ipairs (new) do
 		table.insert (routes, neighbour (routes, one.wanted) + 1, one.route)
 	end
+	-- After each change the editor numbers its tracks anew, so that a place which is taken cannot be
+	-- given: from the first that is out of order on, each goes to the end, one after the other.
+	local moving = false
 	for index, route in ipairs (routes) do
-		if place (route) ~= places[index] then route:set_presentation_order (places[index]) end
+		moving = moving or id_of (route) ~= id_of (all[index])
+		if moving then route:set_presentation_order (END + index) end
 	end
 end
 

@@ -100,3 +100,28 @@ def test_a_dialog_that_is_closed_asks_for_nothing(reaper: Any) -> None:
 def test_no_jobs_is_said(reaper: Any) -> None:
     left = reaper.run("jobs", ['{ name = "mix", items = {} }'])
     assert left.messages == ["Nothing is being made for this project."]
+
+
+def test_a_guitar_is_added_to_two_tracks(reaper: Any) -> None:
+    names = ("Bass DI", "Kick")
+    tracks = [f'{{ name = "{name}", selected = true, items = {{}} }}' for name in names]
+    left = reaper.run("add part", tracks, (1, 2), answers="guitar|2|0.5|bass|drums")
+    assert left.messages == []
+    names_of_new = [f"Bass DI - guitar (take {take})" for take in (1, 2)]
+    assert [name for name, _, _ in left.tracks] == ["Bass DI", *names_of_new, "Kick"]
+    new = left.tracks[1:3]
+    assert {position for _, position, _ in new} == {1.0}
+    assert all(soundfile.info(file).frames == RATE for _, _, file in new)
+
+
+@pytest.mark.parametrize(
+    ("action", "answers"), [("new take", "0.5|1|bass"), ("fill selection", "bass|1|bass")]
+)
+def test_a_part_is_played_anew(reaper: Any, action: str, answers: str) -> None:
+    tracks = ['{ name = "song - bass", selected = true, items = {} }']
+    left = reaper.run(action, tracks, (1, 2), answers=answers)
+    assert left.messages == []
+    assert [name for name, _, _ in left.tracks] == ["song - bass", "song - bass"]
+    assert left.tracks[1][1] == 1.0
+    assert left.tracks[1][2] is not None
+    assert soundfile.info(left.tracks[1][2]).frames == RATE
