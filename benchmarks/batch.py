@@ -77,20 +77,23 @@ def measure_commands(model: str, songs: int, seconds: float, repeats: int) -> di
 
 
 def measure_windows(name: str, repeats: int) -> dict[str, float]:
-    """Return the time per window of encoder and mask head, relative to one at a time."""
+    """Return the processor time per window of encoder and mask head, relative to one at a time.
+
+    The least of the repeats, on one thread.
+    """
     model = open_model(name, "cpu", threads=1)
     rng = np.random.default_rng(0)
     times: dict[int, list[float]] = {count: [] for count in TOGETHER}
     for repeat in range(repeats + 1):
         for count in TOGETHER:
             waves = rng.standard_normal((count, 32 * model.spec.block_samples)).astype(np.float32)
-            began = time.perf_counter()
+            began = time.process_time()
             for _ in range(max(TOGETHER) // count):
                 model.share_masks(model.encode(0.1 * waves).latent)
             if repeat:  # The first is for warming up.
-                times[count].append(time.perf_counter() - began)
-    middle = {count: statistics.median(values) for count, values in times.items()}
-    return {str(count): round(value / middle[1], 3) for count, value in middle.items()}
+                times[count].append(time.process_time() - began)
+    least = {count: min(values) for count, values in times.items()}
+    return {str(count): round(value / least[1], 3) for count, value in least.items()}
 
 
 def main() -> None:

@@ -107,6 +107,7 @@ def test_the_base_install_has_no_training_dependency() -> None:
         "soxr",
         "tqdm",
         "mutagen",
+        "pyloudnorm",
         "onnxruntime-gpu",
         "onnxruntime",
     }

@@ -205,8 +205,8 @@ def test_a_batch_killed_three_times_and_resumed_gives_the_same_bytes_and_does_no
         time.sleep(float(rng.uniform(0.0, 0.1)))
         job.kill()
         job.communicate()
-        time.sleep(1.0)  # Workers end with their parent.
-        now = manifests(out)
+        with folder_lock(out):  # Workers end with their parent.
+            now = manifests(out)
         assert {path: now[path] for path in seen} == seen
         seen = now
     assert len(seen) < 40, "nothing was left to do"
