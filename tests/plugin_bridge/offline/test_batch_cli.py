@@ -170,9 +170,9 @@ def start(environment: dict[str, str], folder: Path, *arguments: str) -> subproc
 
 
 def manifests(out: Path) -> dict[Path, tuple[int, int]]:
-    """Return the manifests that are there, each with its inode and time of writing."""
+    """Return the complete songs' manifests, each with its inode and time of writing."""
     found = {}
-    for path in out.rglob("manifest.json"):
+    for path in out.glob("[!.]*/manifest.json"):
         state = path.stat()
         found[path] = (state.st_ino, state.st_mtime_ns)
     return found
