@@ -22,7 +22,12 @@ CLUSTER = """
 import sys
 from ray.cluster_utils import Cluster
 
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+for _ in range(3):  # Ray gives a node 30 s to start: too little on a very busy machine.
+    try:
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        break
+    except Exception as error:
+        print(error, file=sys.stderr)
 other = cluster.add_node(num_cpus=1)
 print(cluster.address, flush=True)
 for line in sys.stdin:
@@ -35,15 +40,17 @@ cluster.shutdown()
 @pytest.fixture
 def cluster(environment: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Return the process that holds the cluster: it takes `kill`, and ends with its stdin."""
-    with (tmp_path / "cluster.log").open("w") as log:
-        holder = subprocess.Popen(
+    with (
+        (tmp_path / "cluster.log").open("w") as log,
+        subprocess.Popen(
             [sys.executable, "-c", CLUSTER],
             env={**environment, "RAY_USAGE_STATS_ENABLED": "0"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-        )
+        ) as holder,
+    ):
         yield holder
         assert holder.stdin is not None
         holder.stdin.close()
@@ -81,6 +88,7 @@ def test_a_cluster_gives_the_local_samples_though_a_node_dies(
     assert cluster.stdin is not None
     assert cluster.stdout is not None
     address = cluster.stdout.readline().strip()
+    assert address, (tmp_path / "cluster.log").read_text()
     out = tmp_path / "cluster"
     options = ["--out", str(out), "--ray", address, "--json"]
     job = subprocess.Popen(
