@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -40,17 +41,20 @@ def music(seconds: float, seed: int) -> NDArray[np.float32]:
     return np.stack([wave, 0.8 * wave], axis=1).astype(np.float32)
 
 
-def timed(arguments: list[str]) -> float:
-    """Return how long a `bandmate` command takes."""
+def timed(arguments: list[str]) -> tuple[float, float]:
+    """Return how long a `bandmate` command takes, and its processor time, workers included."""
     command = [sys.executable, "-m", "bandmate_bridge.cli", *arguments]
-    began = time.perf_counter()
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    return time.perf_counter() - began
+    seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, spent
 
 
 def measure_commands(model: str, songs: int, seconds: float, repeats: int) -> dict[str, Any]:
     """Return the commands' times and their ratios."""
-    times: dict[str, list[float]] = {"separate": [], "one worker": [], "two workers": []}
+    times: dict[str, list[tuple[float, float]]]
+    times = {"separate": [], "one worker": [], "two workers": []}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "songs").mkdir()
@@ -65,32 +69,40 @@ def measure_commands(model: str, songs: int, seconds: float, repeats: int) -> di
             batch = ["batch", str(place / "songs"), *out]
             times["one worker"].append(timed([*batch, "--jobs", "1"]))
             times["two workers"].append(timed([*batch, "--jobs", "2"]))
-    middle = {name: statistics.median(values) for name, values in times.items()}
+    middle = {name: statistics.median(wall for wall, _ in runs) for name, runs in times.items()}
+    spent = {name: statistics.median(cpu for _, cpu in runs) for name, runs in times.items()}
     audio = songs * seconds
     return {
         "songs": songs,
         "seconds_each": seconds,
         "realtime_factors": {name: round(value / audio, 5) for name, value in middle.items()},
+        "processor_seconds_per_second": {
+            name: round(value / audio, 5) for name, value in spent.items()
+        },
         "two_workers_against_one": round(middle["one worker"] / middle["two workers"], 3),
         "batch_against_separate": round(middle["separate"] / middle["one worker"], 3),
+        "batch_against_separate_processor": round(spent["separate"] / spent["one worker"], 3),
     }
 
 
 def measure_windows(name: str, repeats: int) -> dict[str, float]:
-    """Return the time per window of the separator, relative to one at a time."""
+    """Return the processor time per window of the separator, relative to one at a time.
+
+    The least of the repeats, on one thread.
+    """
     model = open_model(name, "cpu", threads=1)
     rng = np.random.default_rng(0)
     times: dict[int, list[float]] = {count: [] for count in TOGETHER}
     for repeat in range(repeats + 1):
         for count in TOGETHER:
             waves = rng.standard_normal((count, 32 * model.spec.block_samples)).astype(np.float32)
-            began = time.perf_counter()
+            began = time.process_time()
             for _ in range(max(TOGETHER) // count):
                 model.mask_logits(0.1 * waves)
             if repeat:  # The first is for warming up.
-                times[count].append(time.perf_counter() - began)
-    middle = {count: statistics.median(values) for count, values in times.items()}
-    return {str(count): round(value / middle[1], 3) for count, value in middle.items()}
+                times[count].append(time.process_time() - began)
+    least = {count: min(values) for count, values in times.items()}
+    return {str(count): round(value / least[1], 3) for count, value in least.items()}
 
 
 def main() -> None:

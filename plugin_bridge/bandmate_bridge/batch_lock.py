@@ -1,4 +1,8 @@
-"""One batch at a time in a folder."""
+"""One batch at a time in a folder, its workers included.
+
+The driver takes the lock for itself and then shares it with its workers: should it be killed, the
+next batch waits until the last of them has ended.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ except ImportError:  # Windows has no such locks; there nobody stops a second ba
     fcntl = None  # type: ignore[assignment]
 
 NAME = ".bandmate-batch.lock"
-WAIT_SECONDS = 5.0  # for a batch that is just ending
+WAIT_SECONDS = 30.0  # for a batch that is just ending
 
 
 @contextmanager
@@ -37,6 +41,16 @@ def folder_lock(out: Path) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     raise OutputError(f"another batch is writing to {out}")
                 time.sleep(0.1)
+            fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def shared_lock(out: Path) -> Iterator[None]:
+    """Hold, in a worker, the lock that the driver shares."""
+    with (out / NAME).open("w") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_SH)
         yield
 
 

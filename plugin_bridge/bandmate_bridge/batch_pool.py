@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from bandmate_bridge.batch_lock import shared_lock
 from bandmate_bridge.batch_plan import Plan, Work
 from bandmate_bridge.batch_song import Outcome, run_work
 from bandmate_server import open_model
@@ -162,13 +163,14 @@ def _serve(connection: Connection, plan: Plan) -> None:
     except BandmateError as error:
         connection.send(("broken", str(error)))
         return
-    connection.send(("ready", list(model.warnings)))
-    while True:
-        try:
-            work: Work = connection.recv()
-        except (EOFError, OSError):
-            return
-        connection.send(("done", do_work(plan, work, model, _reporter(connection))))
+    with shared_lock(plan.out):
+        connection.send(("ready", list(model.warnings)))
+        while True:
+            try:
+                work: Work = connection.recv()
+            except (EOFError, OSError):
+                return
+            connection.send(("done", do_work(plan, work, model, _reporter(connection))))
 
 
 def do_work(plan: Plan, work: Work, model: Any, advance: Callable[[float], None]) -> Outcome:

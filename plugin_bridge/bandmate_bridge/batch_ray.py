@@ -6,6 +6,7 @@ All machines see the batch's folders under the same paths. Needs the extra `ray`
 from __future__ import annotations
 
 import importlib.util
+import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from bandmate_server import open_model
 from bandmate_server.errors import BandmateError, Cancelled
 
 POLL_SECONDS = 0.5
+KNOCK_SECONDS = 10.0
 TRIES = 4  # of a unit of work whose node or worker was lost
 LOST_STARTS = 20  # workers lost one after the other before they had done anything
 
@@ -74,6 +76,7 @@ def run_ray(
     require_ray()
     import ray
 
+    _knock(address)
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -83,6 +86,17 @@ def run_ray(
         return fleet.run(jobs, cancel)
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Make sure that somebody answers there: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # "auto", or a kind of address that Ray knows and we do not.
+    try:
+        socket.create_connection((host.rpartition("/")[2], int(port)), KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise BandmateError(f"no Ray cluster at {address}: {error}") from error
 
 
 class _Fleet:

@@ -25,7 +25,7 @@ from bandmate_server.audio import FileSource, Source, read_padded
 from bandmate_server.broadcast import Broadcast
 from bandmate_server.bundle import hash_file
 from bandmate_server.errors import BandmateError, Cancelled, OutputError
-from bandmate_server.output import StemFile
+from bandmate_server.output import StemFile, sync_to_disk
 from bandmate_server.session import Model
 from bandmate_server.settings import SeparateSettings
 
@@ -263,16 +263,16 @@ class _Song:
         folders = set()
         for label, place in places.items():
             place.parent.mkdir(parents=True, exist_ok=True)
-            _sync(self._made[label])
+            sync_to_disk(self._made[label])
             self._made[label].replace(place)
             folders.add(place.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = self._partial / f"{MANIFEST}.json"
         draft.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
         for path in (draft, *folders):
-            _sync(path)
+            sync_to_disk(path)
         draft.replace(target)
-        _sync(target.parent)
+        sync_to_disk(target.parent)
 
 
 class _Region:
@@ -326,14 +326,3 @@ def _outputs(manifest: Path) -> list[Path]:
         return [Path(os.path.normpath(manifest.parent / str(entry["file"]))) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
-
-
-def _sync(path: Path) -> None:
-    """Put a file, or a folder's entries, on the disk."""
-    if path.is_dir() and os.name != "posix":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

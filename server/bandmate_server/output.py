@@ -173,12 +173,12 @@ class ResultFolder:
         """
         try:
             _write_json(self._partial / MANIFEST, manifest)
-            _sync_folder(self._partial)
+            sync_to_disk(self._partial)
             if self.folder.exists():
                 self._replace_files()
             else:
                 self._partial.rename(self.folder)
-            _sync_folder(self.folder.parent)
+            sync_to_disk(self.folder.parent)
         except OSError as error:
             raise OutputError(f"cannot write {self.folder}: {error.strerror}") from error
         self._made.clear()
@@ -199,7 +199,7 @@ class ResultFolder:
             (self.folder / name).unlink(missing_ok=True)
         for name in [*self._names, MANIFEST]:
             (self._partial / name).replace(self.folder / name)
-        _sync_folder(self.folder)
+        sync_to_disk(self.folder)
 
     def _make_parents(self) -> None:
         """Make the folders above, remembering which are new."""
@@ -235,9 +235,9 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(path: Path) -> None:
-    """Put a folder's entries on the disk, where the system can."""
-    if os.name != "posix":
+def sync_to_disk(path: Path) -> None:
+    """Put a file's content, or a folder's entries where the system can, on the disk."""
+    if path.is_dir() and os.name != "posix":
         return
     handle = os.open(path, os.O_RDONLY)
     try:
