@@ -5,8 +5,10 @@ All machines see the batch's folders under the same paths. Needs the extra `ray`
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -77,15 +79,15 @@ def run_ray(
     import ray
 
     _knock(address)
-    try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise BandmateError(f"no Ray cluster at {address}: {_line(error)}") from error
-    try:
-        fleet = _Fleet(ray, plan, works, done, warn)
-        return fleet.run(jobs, cancel)
-    finally:
-        ray.shutdown()
+    with contextlib.redirect_stdout(sys.stderr):  # Ray prints what it has to say of lost nodes.
+        try:
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise BandmateError(f"no Ray cluster at {address}: {_line(error)}") from error
+        try:
+            return _Fleet(ray, plan, works, done, warn).run(jobs, cancel)
+        finally:
+            ray.shutdown()
 
 
 def _knock(address: str) -> None:

@@ -25,7 +25,7 @@ def blocks(language: str) -> list[str]:
 
 
 def commands(title: str) -> list[list[str]]:
-    section = DOC.split(f"\n### {title}")[1].split("\n#")[0]
+    section = re.split(r"\n##+ ", DOC.split(f"\n### {title}")[1])[0]
     lines = re.findall(r"^\$ bandmate (.*)$", section, re.MULTILINE)
     assert lines
     return [shlex.split(line) for line in lines]
