@@ -24,12 +24,21 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from bandmate_server import SeparateSettings, open_model, separate, separate_file
+from bandmate_server import (
+    PartSettings,
+    SeparateSettings,
+    add,
+    open_model,
+    separate,
+    separate_file,
+)
 
 SECONDS = 10.24
 REPEATS = 7
 KINDS = ((16_000, 1), (44_100, 2), (48_000, 2))  # (Hz, channels)
 MINUTES = (6, 60)
+PART_SECONDS = (SECONDS, 60.0)
+PART_REPEATS = 3
 
 
 def music(seconds: float, rate: int, channels: int) -> NDArray[np.float32]:
@@ -75,6 +84,39 @@ def measure_region(name: str, threads: int | None, rate: int, channels: int) -> 
         "realtime_factor": round(seconds / SECONDS, 5),
         "onnxruntime_share": round(statistics.mean(shares), 3),
     }
+
+
+def measure_parts(name: str, threads: int | None) -> list[dict[str, Any]]:
+    """Return how long adding a guitar to two 48 kHz stereo stems takes, by length of the region.
+
+    The times of both lengths are taken in turn, so that their ratio holds on a busy machine too;
+    what the model remembers of the given stems is forgotten every time.
+    """
+    model = open_model(name, threads=threads)
+    given = {seconds: _two_stems(seconds) for seconds in PART_SECONDS}
+    add(model, given[SECONDS], 48_000, ["guitar"], PartSettings(steps=1))
+    walls: dict[float, list[float]] = {seconds: [] for seconds in PART_SECONDS}
+    for _ in range(PART_REPEATS):
+        for seconds in PART_SECONDS:
+            model.latents.clear()
+            began = time.perf_counter()
+            add(model, given[seconds], 48_000, ["guitar"])
+            walls[seconds].append(time.perf_counter() - began)
+    shortest = statistics.median(walls[SECONDS])
+    return [
+        {
+            "region_seconds": seconds,
+            "seconds": round(statistics.median(found), 3),
+            "realtime_factor": round(statistics.median(found) / seconds, 4),
+            "against_one_window": round(statistics.median(found) / shortest, 2),
+        }
+        for seconds, found in walls.items()
+    ]
+
+
+def _two_stems(seconds: float) -> dict[str, NDArray[np.float32]]:
+    sound = music(seconds, 48_000, 2)
+    return {"bass": 0.5 * sound, "drums": 0.5 * sound[::-1].copy()}
 
 
 def measure_long(name: str, threads: int | None, minutes: int) -> dict[str, Any]:
@@ -126,6 +168,7 @@ def main() -> None:
         report["regions"] = [
             measure_region(options.model, options.threads, *kind) for kind in KINDS
         ]
+        report["parts"] = measure_parts(options.model, options.threads)
         if options.long:
             report["long"] = run_long(options)
             first, last = (entry["seconds"] for entry in report["long"])

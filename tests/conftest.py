@@ -91,39 +91,64 @@ def _encoder(spec: ModelSpec) -> onnx.ModelProto:
 
 
 def stem_shares(spec: ModelSpec) -> FloatArray:
-    """Return the mask logits that the fake denoiser gives (S+1, M): a wide bump for each stem."""
-    centres = np.linspace(0, spec.mel.bands - 1, len(spec.stems) + 1)[:, None]
-    logits: FloatArray = (-(((np.arange(spec.mel.bands) - centres) / 12.0) ** 2)).astype(np.float32)
+    """Return the mask logits that the fake separator gives (S+1, bands): a bump for each stem."""
+    assert spec.masks is not None
+    bands = spec.masks.bands
+    centres = np.linspace(0, bands - 1, len(spec.stems) + 1)[:, None]
+    logits: FloatArray = (-(((np.arange(bands) - centres) / 24.0) ** 2)).astype(np.float32)
     return logits
 
 
+def _separator(spec: ModelSpec) -> onnx.ModelProto:
+    """Logits that move a little with the audio's envelope."""
+    assert spec.masks is not None
+    constants = {
+        "hops": np.array([0, -1, 1, spec.masks.hop]),
+        "last": np.array([3]),
+        "one": np.array([1]),
+        "shares": stem_shares(spec)[None, :, None],
+        "little": np.linspace(-0.05, 0.05, len(spec.stems) + 1, dtype=np.float32)[:, None, None],
+    }
+    nodes: list[Node] = [
+        ("Reshape", ["wave", "hops"], ["frames"], {}),
+        ("Abs", ["frames"], ["size"], {}),
+        ("ReduceMean", ["size", "last"], ["envelope"], {"keepdims": 1}),
+        ("Transpose", ["envelope"], ["image"], {"perm": [0, 2, 1, 3]}),
+        ("Mul", ["image", "little"], ["moving"], {}),
+        ("Add", ["moving", "shares"], ["mask_logits"], {}),
+    ]
+    return _graph(spec, "separator", nodes, constants)
+
+
 def _denoiser(spec: ModelSpec) -> onnx.ModelProto:
-    stems, ratio = len(spec.stems), float(spec.latent_ratio)
+    stems = len(spec.stems)
     constants = {
         "first": np.array([0]),
         "one": np.array([1]),
         "weight_shape": np.array([-1, 1, 1, 1, 1]),
         "offsets": -np.arange(1, stems + 1, dtype=np.float32).reshape(1, stems, 1, 1, 1),
-        "scales": np.array([1, 1, ratio, ratio], np.float32),
-        "shares": stem_shares(spec)[None, :, None],
-        "little": np.linspace(-0.05, 0.05, stems + 1, dtype=np.float32).reshape(1, -1, 1, 1),
     }
-    nodes: list[Node] = [
+    told = "mixture"
+    nodes: list[Node] = []
+    if spec.conditioning == "learnt":  # What is known sounds through, and so does the noise.
+        told = "told"
+        constants |= {"two": np.array([2]), "fifth": np.array(0.2, np.float32)}
+        nodes = [
+            ("ReduceMean", ["known", "two"], ["known_mean"], {"keepdims": 0}),
+            ("Mul", ["known_mean", "fifth"], ["little_known"], {}),
+            ("Add", ["mixture", "little_known"], ["told"], {}),
+            ("Mul", ["x", "fifth"], ["little_x"], {}),
+        ]
+    nodes += [
         ("Reshape", ["guidance", "weight_shape"], ["weights"], {}),
-        ("Mul", ["mixture", "weights"], ["weighted"], {}),
+        ("Mul", [told, "weights"], ["weighted"], {}),
         ("ReduceSum", ["weighted", "first"], ["guided"], {"keepdims": 0}),
         ("Unsqueeze", ["guided", "one"], ["guided5"], {}),
-        ("Add", ["guided5", "offsets"], ["x0"], {}),
+        ("Add", ["guided5", "offsets"], ["clean"], {}),
+        ("Add", ["clean", "little_x"], ["x0"], {})
+        if spec.conditioning == "learnt"
+        else ("Identity", ["clean"], ["x0"], {}),
     ]
-    if spec.mask_head:
-        nodes += [
-            ("Gather", ["mixture", "index"], ["heard"], {"axis": 0}),
-            ("ReduceMean", ["heard", "one"], ["cells"], {"keepdims": 1}),
-            ("Resize", ["cells", "", "scales"], ["image"], {"mode": "nearest"}),
-            ("Mul", ["image", "little"], ["moving"], {}),
-            ("Add", ["moving", "shares"], ["mask_logits"], {}),
-        ]
-        constants["index"] = np.array(0)
     return _graph(spec, "denoiser", nodes, constants)
 
 
@@ -155,6 +180,8 @@ def write_bundle(folder: Path, spec: ModelSpec) -> Path:
     """Write a whole bundle of fake graphs and return its folder."""
     folder.mkdir(parents=True)
     makers = {"encoder": _encoder, "denoiser": _denoiser, "decoder": _decoder, "vocoder": _vocoder}
+    if spec.masks:
+        makers["separator"] = _separator
     sums = {}
     for graph, make in makers.items():
         content = make(spec).SerializeToString()
@@ -173,19 +200,19 @@ def write_bundle(folder: Path, spec: ModelSpec) -> Path:
 
 @pytest.fixture(scope="session")
 def fake_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle with a mask head."""
+    """A bundle with a separator."""
     return write_bundle(tmp_path_factory.mktemp("bundles") / "fake", HEAD)
 
 
 @pytest.fixture(scope="session")
 def model(fake_bundle: Path) -> Model:
-    """The fake model with a mask head."""
+    """The fake model with a separator."""
     return open_model(fake_bundle, "cpu", threads=1)
 
 
 @pytest.fixture(scope="session")
 def paper_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """A fake model of the paper's kind: no mask head, conditioned on the mixture only."""
+    """A fake model of the paper's kind: no separator, conditioned on the mixture only."""
     folder = write_bundle(tmp_path_factory.mktemp("bundles") / "paper", PLAIN)
     return open_model(folder, "cpu", threads=1)
 

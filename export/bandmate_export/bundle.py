@@ -1,9 +1,8 @@
-"""Write a bundle: four graphs, the manifest, the model card; whole or not at all."""
+"""Write a bundle: its graphs, the manifest, the model card; whole or not at all."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -15,11 +14,15 @@ from typing import Any
 import onnx
 
 from bandmate_export.networks import Networks
+from bandmate_export.paper.networks import PaperNetworks
+from bandmate_export.separator import separator_graph
+from bandmate_export.storage import write_file, write_graph
 from bandmate_export.unet import denoiser_graph
 from bandmate_export.vae import decoder_graph, encoder_graph
 from bandmate_export.vocoder import vocoder_graph
-from bandmate_server.bundle import GRAPHS, MANIFEST, hash_file
+from bandmate_server.bundle import MANIFEST, hash_file
 from bandmate_server.errors import OutputError
+from bandmate_server.graphs import graph_names
 
 CARD = "MODEL_CARD.md"
 LICENCE = "MIT"
@@ -36,31 +39,35 @@ class About:
     defaults: dict[str, float] = field(default_factory=dict)
 
 
-def graphs(networks: Networks, half: bool) -> dict[str, onnx.ModelProto]:
-    """Return the four graphs by name."""
+def graphs(networks: Networks | PaperNetworks, half: bool) -> dict[str, onnx.ModelProto]:
+    """Return the graphs by name."""
+    if isinstance(networks, PaperNetworks):
+        return networks.graphs(half)
     spec = networks.spec
     return {
         "encoder": encoder_graph(networks.vae, spec, half),
         "denoiser": denoiser_graph(networks.denoiser, spec, half),
         "decoder": decoder_graph(networks.vae, spec, half),
         "vocoder": vocoder_graph(networks.vocoder, spec, half),
+        "separator": separator_graph(networks.separator, spec, half),
     }
 
 
-def write_graphs(folder: Path, networks: Networks, about: About) -> dict[str, Any]:
+def write_graphs(folder: Path, networks: Networks | PaperNetworks, about: About) -> dict[str, Any]:
     """Write the graphs and a manifest that describes them; return the manifest.
 
     The same weights give the same bytes.
     """
-    files = {graph: f"{graph}.onnx" for graph in GRAPHS}
+    files = {graph: f"{graph}.onnx" for graph in graph_names(networks.spec)}
+    written: list[str] = []
     for graph, model in graphs(networks, about.half).items():
-        write_file(folder / files[graph], model.SerializeToString(deterministic=True))
+        written += write_graph(folder, files[graph], model)
     manifest = {
         "name": about.name,
         "version": about.version,
         "spec": networks.spec.to_json(),
         "files": files,
-        "sha256": {name: hash_file(folder / name) for name in files.values()},
+        "sha256": {name: hash_file(folder / name) for name in written},
         "licence": about.licence,
         "weights": "float16" if about.half else "float32",
         "training": networks.history,
@@ -75,14 +82,6 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Write bundle.json."""
     text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
     write_file(folder / MANIFEST, f"{text}\n".encode())
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file and put it on the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def check_target(out: Path, force: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bandmate_export.networks import KINDS, Networks
+from bandmate_export.paper.networks import PaperNetworks
 from bandmate_server.errors import SettingsError
 from bandmate_server.spec import OTHER, ModelSpec
 
@@ -42,7 +43,10 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def write_card(
-    manifest: dict[str, Any], networks: Networks, sections: dict[str, Any], parity: str
+    manifest: dict[str, Any],
+    networks: Networks | PaperNetworks,
+    sections: dict[str, Any],
+    parity: str,
 ) -> str:
     """Return the card as Markdown."""
     spec: ModelSpec = networks.spec
@@ -60,9 +64,9 @@ def write_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _networks(networks: Networks) -> str:
+def _networks(networks: Networks | PaperNetworks) -> str:
     rows = []
-    for kind in KINDS:
+    for kind in (kind for kind in KINDS if kind in networks.history):
         history = networks.history[kind]
         size = sum(parameter.numel() for parameter in getattr(networks, kind).parameters())
         minutes = history.get("minutes")

@@ -16,12 +16,12 @@ from bandmate_export.bundle import (
     About,
     check_target,
     staged,
-    write_file,
     write_graphs,
     write_manifest,
 )
 from bandmate_export.card import read_card, write_card
 from bandmate_export.networks import Networks, read_networks
+from bandmate_export.storage import write_file
 from bandmate_server.bundle import Bundle, load_bundle
 from bandmate_server.errors import BandmateError, SettingsError
 
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     """Build the command line."""
     top = argparse.ArgumentParser(
         prog="bandmate-export",
-        description="Turn checkpoints of the VAE, the denoiser and the vocoder into a bundle.",
+        description="Turn checkpoints of the networks into a bundle.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -16,10 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from bandmate_export.storage import LARGEST_WHOLE, weight_bytes
 from bandmate_server.bundle import METADATA_KEY
 from bandmate_server.spec import ModelSpec
 
 OPSET = 20  # of ai.onnx
+CONTRIB = "com.microsoft"  # ONNX Runtime's own operators, there on every provider
 IR_VERSION = 9  # what came with that opset
 _HALVED_FROM = 1024  # values: smaller weights stay float32 with `half`
 
@@ -54,6 +56,12 @@ class Graph:
     def op(self, kind: str, *inputs: str, **attributes: Attribute) -> str:
         """Add a node with one output; return the output's name."""
         return self._node(kind, inputs, 1, attributes)[0]
+
+    def contrib(self, kind: str, *inputs: str, **attributes: Attribute) -> str:
+        """Add a node of ONNX Runtime's own, with one output; return the output's name."""
+        name = self.op(kind, *inputs, **attributes)
+        self._nodes[-1].domain = CONTRIB
+        return name
 
     def split(self, x: str, count: int, axis: int) -> list[str]:
         """Split a value into equal parts."""
@@ -119,7 +127,7 @@ class Graph:
     def model(
         self, spec: ModelSpec, inputs: Mapping[str, Shape], outputs: Mapping[str, tuple[str, Shape]]
     ) -> onnx.ModelProto:
-        """Return the finished model.
+        """Return the finished model; a large one is checked when it is written.
 
         Args:
             spec: goes into the metadata, for the engine to compare.
@@ -142,12 +150,17 @@ class Graph:
             graph,
             producer_name="bandmate",
             ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid("", OPSET), *self._foreign()],
         )
         metadata = {"graph": self.name, "spec": spec.to_json()}
         helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata)})
-        onnx.checker.check_model(model, full_check=True)
+        if weight_bytes(model) <= LARGEST_WHOLE:
+            onnx.checker.check_model(model, full_check=True)
         return model
+
+    def _foreign(self) -> list[onnx.OperatorSetIdProto]:
+        """Return the other operator sets that nodes come from."""
+        return [helper.make_opsetid(d, 1) for d in sorted({n.domain for n in self._nodes} - {""})]
 
 
 def _float32(name: str, shape: Shape) -> onnx.ValueInfoProto:

@@ -20,6 +20,7 @@ def conv(g: Graph, x: str, module: nn.Module) -> str:
         kernel_shape=list(module.kernel_size),
         strides=list(module.stride),
         pads=list(module.padding) * 2,
+        dilations=list(module.dilation),
         group=module.groups,
     )
 
@@ -75,3 +76,43 @@ def pixel_unshuffle(g: Graph, x: str, channels: int, bands: int, ratio: int) -> 
     cells = g.reshape(x, 0, channels, -1, ratio, bands // ratio, ratio)
     ordered = g.op("Transpose", cells, perm=[0, 1, 3, 5, 2, 4])
     return g.reshape(ordered, 0, channels * ratio**2, -1, bands // ratio)
+
+
+def enlarged(g: Graph, x: str) -> str:
+    """Repeat every cell of (B, width, T, F) along both grid axes."""
+    scales = g.constant([1, 1, 2, 2])
+    attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return g.op("Resize", x, "", scales, mode="nearest", **attributes)
+
+
+def self_attention(g: Graph, x: str, module: nn.Module, bands: int) -> str:
+    """Write the attention of all cells (B, width, T, bands) to one another, and its output layer.
+
+    Cells stay the last axis, so that nothing large is transposed.
+
+    Args:
+        g: the graph.
+        x: normalised features.
+        module: its `qkv` and `out` are 1 x 1 convolutions, its heads `head_width` wide.
+        bands: cells along frequency.
+    """
+    qkv, out, head_width = module.qkv, module.out, module.head_width
+    assert isinstance(qkv, nn.Conv2d)
+    assert isinstance(out, nn.Conv2d)
+    assert isinstance(head_width, int)
+    width = out.in_channels
+    heads = width // head_width
+    q, k, v = (g.reshape(part, 0, heads, head_width, -1) for part in g.split(conv(g, x, qkv), 3, 1))
+    q = g.op("Transpose", q, perm=[0, 1, 3, 2])
+    scores = g.op("Mul", g.op("MatMul", q, k), g.constant(head_width**-0.5))
+    shares = g.op("Transpose", g.op("Softmax", scores, axis=-1), perm=[0, 1, 3, 2])
+    y = g.reshape(g.op("MatMul", v, shares), 0, width, -1, bands)
+    return conv(g, y, out)
+
+
+def batch_norm(g: Graph, x: str, module: nn.Module) -> str:
+    """Write a batch normalisation by its running statistics: one factor and one shift a channel."""
+    assert isinstance(module, nn.BatchNorm2d)
+    names = ("weight", "bias", "running_mean", "running_var")
+    weight, bias, mean, variance = (g.parameter(module, name) for name in names)
+    return g.op("BatchNormalization", x, weight, bias, mean, variance, epsilon=module.eps)

@@ -1,4 +1,4 @@
-"""The three networks of a bundle, from runs' checkpoints or from an earlier bundle."""
+"""The networks of a bundle, from runs' checkpoints or from an earlier bundle."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from bandmate_server.bundle import load_bundle
 from bandmate_server.errors import BundleError, CheckpointError
 from bandmate_server.spec import ModelSpec
 from bandmate_training.checkpoint import bundle_weights, fingerprint
-from bandmate_training.config import DenoiserConfig, VaeConfig, VocoderConfig
+from bandmate_training.config import DenoiserConfig, SeparatorConfig, VaeConfig, VocoderConfig
 from bandmate_training.denoiser import Denoiser
+from bandmate_training.separator import Separator
 from bandmate_training.trainer import read_checkpoint
 from bandmate_training.vae import Vae
 from bandmate_training.vocoder import Vocoder
 
 KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "vae": (Vae, VaeConfig),
+    "separator": (Separator, SeparatorConfig),
     "denoiser": (Denoiser, DenoiserConfig),
     "vocoder": (Vocoder, VocoderConfig),
 }
@@ -37,6 +39,7 @@ class Networks:
 
     spec: ModelSpec
     vae: Vae
+    separator: Separator
     denoiser: Denoiser
     vocoder: Vocoder
     history: dict[str, dict[str, Any]]
@@ -45,9 +48,10 @@ class Networks:
         """Return copies whose large weights have float16 values."""
         return replace(
             self,
-            vae=_rounded(self.vae),
-            denoiser=_rounded(self.denoiser),
-            vocoder=_rounded(self.vocoder),
+            vae=rounded(self.vae),
+            separator=rounded(self.separator),
+            denoiser=rounded(self.denoiser),
+            vocoder=rounded(self.vocoder),
         )
 
 
@@ -78,13 +82,13 @@ def read_networks(checkpoints: Sequence[Path], bundle: Path | None = None) -> Ne
             states[kind], sources[kind] = _bundle_state(bundle, kind), bundle
     spec = _common_spec(states, sources)
     history = {k: {key: s[key] for key in HISTORY if key in s} for k, s in states.items()}
-    vae, denoiser, vocoder = (_module(k, states[k], sources[k], spec) for k in KINDS)
-    known = fingerprint(vae.state_dict())
+    modules = {kind: _module(kind, states[kind], sources[kind], spec) for kind in KINDS}
+    known = fingerprint(modules["vae"].state_dict())
     if states["denoiser"].get("vae", known) != known:
         raise CheckpointError(
             f"{sources['denoiser']}: trained on the latents of another VAE than {sources['vae']}"
         )
-    return Networks(spec, vae, denoiser, vocoder, history)
+    return Networks(spec, **modules, history=history)
 
 
 def _bundle_state(folder: Path, kind: str) -> dict[str, Any]:
@@ -129,7 +133,8 @@ def _module(kind: str, state: dict[str, Any], source: Path, spec: ModelSpec) -> 
     return module.eval().requires_grad_(False)
 
 
-def _rounded(module: _Module) -> _Module:
+def rounded(module: _Module) -> _Module:
+    """Return a copy whose large weights have float16 values."""
     twin = copy.deepcopy(module)
     for name, tensor in twin.state_dict().items():
         tensor.copy_(_through_half(name, tensor))

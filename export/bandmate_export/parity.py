@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bandmate_export.networks import Networks
+from bandmate_export.paper.networks import PaperNetworks
 from bandmate_server.bundle import Bundle
 from bandmate_server.devices import CPU
 from bandmate_server.errors import ExportError
@@ -51,7 +52,7 @@ class Row:
     relative: float
 
 
-def compare(networks: Networks, bundle: Bundle, cases: Sequence[Case]) -> list[Row]:
+def compare(networks: Networks | PaperNetworks, bundle: Bundle, cases: Sequence[Case]) -> list[Row]:
     """Run networks and graphs on the same random inputs.
 
     Raises:
@@ -65,7 +66,8 @@ def compare(networks: Networks, bundle: Bundle, cases: Sequence[Case]) -> list[R
         for case in cases:
             if case.halves > 1 and graph != "denoiser":
                 continue
-            feeds = inputs(graph, networks.spec, case)
+            wanted = graph_shapes(graph, bundle.spec)[0]
+            feeds = {k: v for k, v in inputs(graph, networks.spec, case).items() if k in wanted}
             with torch.no_grad():
                 expected = reference({k: torch.from_numpy(v) for k, v in feeds.items()})
             found = session.run(names, feeds)
@@ -90,9 +92,11 @@ def check(rows: Iterable[Row], limit: float) -> None:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as text, one line each."""
-    lines = [f"{'graph':9}{'output':12}{'batch':>6}{'T':>5}{'G':>3}{'max abs':>10}{'relative':>10}"]
+    lines = [
+        f"{'graph':10}{'output':12}{'batch':>6}{'T':>5}{'G':>3}{'max abs':>10}{'relative':>10}"
+    ]
     lines += [
-        f"{r.graph:9}{r.output:12}{r.case.batch:6}{r.case.latents:5}{r.case.halves:3}"
+        f"{r.graph:10}{r.output:12}{r.case.batch:6}{r.case.latents:5}{r.case.halves:3}"
         f"{r.absolute:10.1e}{r.relative:10.1e}"
         for r in rows
     ]
@@ -109,8 +113,12 @@ def largest(rows: Iterable[Row]) -> dict[str, dict[str, float]]:
     return found
 
 
-def references(networks: Networks) -> dict[str, Callable[[dict[str, Tensor]], Sequence[Tensor]]]:
+def references(
+    networks: Networks | PaperNetworks,
+) -> dict[str, Callable[[dict[str, Tensor]], Sequence[Tensor]]]:
     """Return for each graph a function that computes its outputs in torch."""
+    if isinstance(networks, PaperNetworks):
+        return networks.references()
     vae, vocoder = networks.vae, networks.vocoder
     mel = LogMel(networks.spec.mel)
 
@@ -121,7 +129,8 @@ def references(networks: Networks) -> dict[str, Callable[[dict[str, Tensor]], Se
 
     return {
         "encoder": encoder,
-        "denoiser": lambda feeds: _denoise(networks, **feeds),
+        "separator": lambda feeds: (networks.separator.separate(feeds["wave"]),),
+        "denoiser": lambda feeds: (_denoise(networks, **feeds),),
         "decoder": lambda feeds: (vae.decode(feeds["latent"] / vae.scale),),
         "vocoder": lambda feeds: (vocoder(feeds["log_mel"]),),
     }
@@ -130,16 +139,15 @@ def references(networks: Networks) -> dict[str, Callable[[dict[str, Tensor]], Se
 def _denoise(
     networks: Networks, x: Tensor, level: Tensor, alpha: Tensor, sigma: Tensor, guidance: Tensor,
     mixture: Tensor, mixture_kind: Tensor, known: Tensor, known_mask: Tensor,
-) -> Sequence[Tensor]:  # fmt: skip
-    """Return x0 and the mask logits, one half of the guidance after the other."""
-    x0, logits = torch.zeros_like(x), []
+) -> Tensor:  # fmt: skip
+    """Return x0, one half of the guidance after the other."""
+    x0 = torch.zeros_like(x)
     alpha, sigma = (value.reshape(-1, 1, 1, 1, 1) for value in (alpha, sigma))
     for half, weight in enumerate(guidance.tolist()):
         conditions = (mixture[half], mixture_kind[half], known[half], known_mask[half])
-        v, masks = networks.denoiser(x, level, *conditions)
+        v = networks.denoiser(x, level, *conditions)
         x0 += weight * clean_from_velocity(x, v, alpha, sigma)
-        logits.append(masks)
-    return x0, logits[0]
+    return x0
 
 
 def inputs(graph: str, spec: ModelSpec, case: Case) -> Arrays:
@@ -151,7 +159,7 @@ def inputs(graph: str, spec: ModelSpec, case: Case) -> Arrays:
 
     batch, latents, bands = case.batch, case.latents, spec.latent_bands
     latent = (spec.latent_channels, latents, bands)
-    if graph == "encoder":
+    if graph in ("encoder", "separator"):
         return {"wave": 0.1 * normal(batch, latents * spec.latent_hop)}
     if graph == "decoder":
         return {"latent": normal(batch, *latent)}

@@ -1,4 +1,4 @@
-"""The mini denoiser's graph: one guided estimate of the clean latents, and mask logits."""
+"""The mini denoiser's graph: one guided estimate of the clean latents."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from torch import nn
 from bandmate_export.graph import Graph
 from bandmate_export.layers import (
     conv,
+    enlarged,
     group_norm,
     linear,
     pixel_shuffle,
     pixel_unshuffle,
+    self_attention,
     silu,
     standardise,
 )
 from bandmate_server.spec import ModelSpec
-from bandmate_training.denoiser import KINDS, Denoiser, MaskHead, Stage
+from bandmate_training.denoiser import KINDS, Denoiser, Stage
 from bandmate_training.layers import Attention, ResBlock
 
 
@@ -38,11 +40,6 @@ def denoiser_graph(denoiser: Denoiser, spec: ModelSpec, half: bool) -> onnx.Mode
     cells = pixel_unshuffle(g, grid, 2 * latents + channels + stems, bands, 2)
     trunk = _trunk(g, cells, embedding, denoiser, bands // 2)
     v = pixel_shuffle(g, conv(g, trunk, denoiser.out), 2)
-    size = g.length("x", 0)
-    heard, given, told = (
-        g.slice(value, g.integers(0), size, 0) for value in (trunk, mixture, embedding)
-    )
-    logits = _masks(g, heard, given, told, denoiser.masks, bands)
     latent = ("B", stems, channels, "T", bands)
     return g.model(
         spec,
@@ -55,10 +52,7 @@ def denoiser_graph(denoiser: Denoiser, spec: ModelSpec, half: bool) -> onnx.Mode
             "known": ("G", *latent),
             "known_mask": ("G", "B", stems, "T"),
         },
-        {
-            "x0": (_guided(g, v, halves), latent),
-            "mask_logits": (logits, ("B", stems + 1, "frames", spec.mel.bands)),
-        },
+        {"x0": (_guided(g, v, halves), latent)},
     )
 
 
@@ -109,17 +103,10 @@ def _trunk(g: Graph, cells: str, embedding: str, denoiser: Denoiser, bands: int)
             x = conv(g, x, denoiser.shrink[level])
     x = _stage(g, x, embedding, denoiser.up[-1], bands >> len(skips))
     for level in reversed(range(len(skips))):
-        x = conv(g, _enlarged(g, x), denoiser.grow[level])
+        x = conv(g, enlarged(g, x), denoiser.grow[level])
         joined = g.op("Concat", x, skips[level], axis=1)
         x = _stage(g, joined, embedding, denoiser.up[level], bands >> level)
     return silu(g, group_norm(g, x, denoiser.out_norm, bands))
-
-
-def _enlarged(g: Graph, x: str) -> str:
-    """Repeat every cell of (B, width, T, F) along both grid axes."""
-    scales = g.constant([1, 1, 2, 2])
-    attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    return g.op("Resize", x, "", scales, mode="nearest", **attributes)
 
 
 def _stage(g: Graph, x: str, embedding: str, stage: nn.Module, bands: int) -> str:
@@ -127,7 +114,8 @@ def _stage(g: Graph, x: str, embedding: str, stage: nn.Module, bands: int) -> st
     for block, attention in zip(stage.blocks, stage.attention, strict=True):
         x = _res_block(g, x, embedding, block, bands)
         if isinstance(attention, Attention):
-            x = _attention(g, x, attention, bands)
+            normal = group_norm(g, x, attention.norm, bands)
+            x = g.op("Add", x, self_attention(g, normal, attention, bands))
     return x
 
 
@@ -145,26 +133,3 @@ def _res_block(g: Graph, x: str, embedding: str, block: nn.Module, bands: int) -
     hidden = conv(g, silu(g, hidden), block.second)
     skip = conv(g, x, block.skip) if isinstance(block.skip, nn.Conv2d) else x
     return g.op("Add", skip, hidden)
-
-
-def _attention(g: Graph, x: str, module: Attention, bands: int) -> str:
-    """Write self-attention; cells stay the last axis, so that nothing large is transposed."""
-    width = module.out.in_channels
-    heads = width // module.head_width
-    normal = group_norm(g, x, module.norm, bands)
-    q, k, v = (
-        g.reshape(part, 0, heads, module.head_width, -1)
-        for part in g.split(conv(g, normal, module.qkv), 3, 1)
-    )
-    q = g.op("Transpose", q, perm=[0, 1, 3, 2])
-    scores = g.op("Mul", g.op("MatMul", q, k), g.constant(module.head_width**-0.5))
-    shares = g.op("Transpose", g.op("Softmax", scores, axis=-1), perm=[0, 1, 3, 2])
-    y = g.reshape(g.op("MatMul", v, shares), 0, width, -1, bands)
-    return g.op("Add", x, conv(g, y, module.out))
-
-
-def _masks(g: Graph, trunk: str, mixture: str, embedding: str, head: MaskHead, bands: int) -> str:
-    """Write the mask logits (B, S + 1, N, M) of the first half's features."""
-    grid = g.op("Concat", pixel_shuffle(g, trunk, 2), mixture, axis=1)
-    x = _res_block(g, conv(g, grid, head.entry), embedding, head.block, bands)
-    return pixel_shuffle(g, conv(g, silu(g, x), head.out), head.ratio)

@@ -41,10 +41,11 @@ class UsageError(Exception):
     """A command line that makes no sense; its text is one clear line."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Raises UsageError where argparse would print and exit."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise UsageError."""
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
 
@@ -151,7 +152,7 @@ def _files(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--force", action="store_true", help="replace a result that is there")
 
 
-def _add_separate(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_separate(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser(
         "separate",
         help="split songs into bass, drums, guitar, piano and other",
@@ -180,7 +181,7 @@ def _add_separate(commands: argparse._SubParsersAction[_Parser]) -> None:
         add_options(parser)
 
 
-def _add_doctor(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser(
         "doctor",
         help="what is used, how fast it is, and why anything is not used",
@@ -193,7 +194,7 @@ def _add_doctor(commands: argparse._SubParsersAction[_Parser]) -> None:
     _reporting(parser)
 
 
-def _add_models(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_models(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser(
         "models",
         help="list, verify and add models",
@@ -213,7 +214,7 @@ def _add_models(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = _Parser(
+    parser = Parser(
         prog="bandmate",
         description="Stems of a song on your own machine, sample-exact, for your DAW.",
         epilog="`bandmate COMMAND --help` explains a command, with examples.",
@@ -224,4 +225,21 @@ def build_parser() -> argparse.ArgumentParser:
     _add_separate(commands)
     _add_doctor(commands)
     _add_models(commands)
+    from bandmate_bridge.offline_arguments import add_batch, add_chains  # They take
+    from bandmate_bridge.part_arguments import add_parts  # types from here.
+
+    add_parts(commands, (_files, _engine, _reporting))
+    from bandmate_bridge.server_arguments import add_send, add_serve  # They take types from here.
+
+    add_serve(commands)
+    add_send(commands)
+    from bandmate_bridge.daw_arguments import add_daw
+
+    add_daw(commands)
+    from bandmate_bridge.sound_arguments import add_capture, add_play
+
+    add_capture(commands)
+    add_play(commands)
+    add_batch(commands)
+    add_chains(commands)
     return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,20 @@ from bandmate_bridge.interrupts import Interrupt
 from bandmate_server.errors import BandmateError, Cancelled
 
 DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
+PARTS = ("add", "fill", "vary", "generate")
+MODULES = {  # command -> the module whose `run` does it
+    "separate": "separate_command",
+    **dict.fromkeys(PARTS, "part_command"),
+    "batch": "batch_command",
+    "chains": "chains_command",
+    "serve": "serve_command",
+    "send": "send_command",
+    "daw": "daw_command",
+    "capture": "capture_command",
+    "play": "play_command",
+    "doctor": "doctor",
+    "models": "models_command",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,18 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, interrupt: Interrupt) -> int:
-    # Only the command that is run is imported: `--help` and wrong usage answer at once.
-    if options.command == "separate":
-        from bandmate_bridge import separate_command
-
-        return separate_command.run(options, interrupt)
-    if options.command == "doctor":
-        from bandmate_bridge import doctor
-
-        return doctor.run(options)
-    from bandmate_bridge import models_command
-
-    return models_command.run(options)
+    """Import the command that is run, and no other: `--help` and wrong usage answer at once."""
+    module = importlib.import_module(f"bandmate_bridge.{MODULES[options.command]}")
+    status: int = module.run(options, interrupt)
+    return status
 
 
 def _ended(status: int, message: str, wants_json: bool) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 from bandmate_bridge import models_command
 from bandmate_bridge.console import fail, say, say_json, warn
+from bandmate_bridge.interrupts import Interrupt
 from bandmate_server import bundle, open_model, separate
 from bandmate_server.devices import device_report
 from bandmate_server.errors import BandmateError
@@ -20,7 +21,7 @@ RATE = 44_100  # Hz, of the music that the speed is measured on
 DEVICES = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda"}
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
     """Report on devices, models and speed, and return 0 if the model asked for works."""
     report = examine(options.model, options.device, options.threads)
     if options.json:

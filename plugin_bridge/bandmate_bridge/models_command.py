@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from bandmate_bridge.console import fail, say, say_json
+from bandmate_bridge.interrupts import Interrupt
 from bandmate_server import bundle
 from bandmate_server.errors import BandmateError, BundleError
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
     """Do what is asked and return the exit status.
 
     Raises:

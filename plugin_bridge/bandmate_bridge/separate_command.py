@@ -30,7 +30,7 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     """
     takes = _takes(options)
     _refuse_same_names(options.inputs, options.out)
-    _check_name(options.out)
+    check_name(options.out)
     model = open_model(options.model, device=options.device, threads=options.threads)
     for warning in model.warnings:
         warn(warning)
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     failed: list[dict[str, Any]] = []
     for path in options.inputs:
         try:
-            _check_name(path)
+            check_name(path)
             done += _separated(model, path, takes, options, interrupt)
         except Cancelled:
             raise
@@ -89,7 +89,7 @@ def _refuse_same_names(inputs: list[Path], out: Path) -> None:
             )
 
 
-def _check_name(path: Path) -> None:
+def check_name(path: Path) -> None:
     """Refuse a name that is no text, as libsndfile's binding cannot open it.
 
     Raises:

@@ -1,38 +1,56 @@
 """Bandmate's engine: stems from mixtures on ONNX Runtime, without torch.
 
     import soundfile
-    from bandmate_server import open_model, separate, separate_file
+    from bandmate_server import add, open_model, separate, separate_file
 
     model = open_model("mini")
     audio, rate = soundfile.read("song.wav", dtype="float32")  # (frames, channels)
     stems = separate(model, audio, rate)  # {"bass": (frames, channels), ..., "other": ...}
     separate_file(model, "song.wav", "stems")  # stems/song/bass.wav ... manifest.json
+    guitar = add(model, {"bass": bass, "drums": drums}, rate, ["guitar"])["guitar"]
 
 All errors are `bandmate_server.errors.BandmateError`. Importing loads nothing else yet.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bandmate_server.part_files import add_files, fill_file, generate_files, vary_file
+    from bandmate_server.part_tasks import add, fill, generate, vary
     from bandmate_server.session import open_model
-    from bandmate_server.settings import SeparateSettings
+    from bandmate_server.settings import PartSettings, SeparateSettings
     from bandmate_server.tasks import separate, separate_file
 
-__all__ = ["SeparateSettings", "open_model", "separate", "separate_file"]
+__all__ = [
+    "PartSettings",
+    "SeparateSettings",
+    "add",
+    "add_files",
+    "fill",
+    "fill_file",
+    "generate",
+    "generate_files",
+    "open_model",
+    "separate",
+    "separate_file",
+    "vary",
+    "vary_file",
+]
+_ROOMS = {
+    "part_files": ("add_files", "fill_file", "generate_files", "vary_file"),
+    "part_tasks": ("add", "fill", "generate", "vary"),
+    "session": ("open_model",),
+    "settings": ("PartSettings", "SeparateSettings"),
+    "tasks": ("separate", "separate_file"),
+}
 
 
 def __getattr__(name: str) -> Any:
     """Load the public functions on first use."""
-    if name == "open_model":
-        from bandmate_server.session import open_model as found
-    elif name == "SeparateSettings":
-        from bandmate_server.settings import SeparateSettings as found  # type: ignore[assignment]
-    elif name in ("separate", "separate_file"):
-        from bandmate_server import tasks
-
-        return getattr(tasks, name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return found
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
 import soxr
 
 from bandmate_server.arrays import FloatArray
+from bandmate_server.broadcast import read_broadcast
 from bandmate_server.errors import AudioError
 
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
@@ -59,14 +60,14 @@ class ArraySource:
     Args:
         audio: (frames, channels) float32.
         rate: Hz.
+        name: what error messages call it.
 
     Raises:
         AudioError: if shape or rate are not of the kind that the engine takes.
     """
 
-    name = "the audio array"
-
-    def __init__(self, audio: FloatArray, rate: int):
+    def __init__(self, audio: FloatArray, rate: int, name: str = "the audio array"):
+        self.name = name
         if audio.ndim != 2:
             raise AudioError(f"{self.name} has shape {audio.shape}: expected (frames, channels)")
         self.rate = rate
@@ -82,11 +83,15 @@ class ArraySource:
 class FileSource:
     """An audio file; a context manager.
 
+    Args:
+        path: of the file.
+        opened: the file, if it is open already; it stays the caller's to close.
+
     Raises:
         AudioError: if it is missing, unreadable, empty, cut off, or not audio of our kind.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, opened: BinaryIO | None = None):
         self.name = str(path)
         if path.is_dir():
             raise AudioError(f"{path} is a folder: expected an audio file")
@@ -95,7 +100,7 @@ class FileSource:
         try:
             with path.open("rb") as raw:
                 empty = not raw.read(1)
-            self._file = soundfile.SoundFile(path)
+            self._file = soundfile.SoundFile(opened or path)
         except OSError as error:
             raise AudioError(f"cannot read {path}: {error.strerror}") from error
         except (soundfile.SoundFileError, TypeError) as error:
@@ -104,6 +109,7 @@ class FileSource:
         self.rate, self.channels = self._file.samplerate, self._file.channels
         self.frames = self._file.frames
         self.format, self.subtype = self._file.format, self._file.subtype
+        self.broadcast = read_broadcast(self._file)
         self._position = 0
         try:
             check_kind(self)

@@ -1,4 +1,4 @@
-"""The model on disk: a folder with bundle.json and four ONNX files; found, checked, added."""
+"""The model on disk: a folder with bundle.json and its ONNX files; found, checked, added."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from typing import Any, BinaryIO
 
 from bandmate_server.devices import CPU
 from bandmate_server.errors import BundleError, OutputError
-from bandmate_server.graphs import check_shapes, open_session
+from bandmate_server.graphs import check_shapes, graph_names, open_session
 from bandmate_server.spec import ModelSpec
 
 MANIFEST = "bundle.json"
-GRAPHS = ("encoder", "denoiser", "decoder", "vocoder")
 METADATA_KEY = "bandmate"
 OPSETS = range(17, 22)  # of ai.onnx: those that every supported ONNX Runtime runs
 
@@ -101,14 +100,18 @@ def load_bundle(name: str | Path) -> Bundle:
     manifest = _read_manifest(path / MANIFEST)
     try:
         spec = ModelSpec.from_json(manifest["spec"])
-        files = {graph: path / manifest["files"][graph] for graph in GRAPHS}
+        files = {graph: path / manifest["files"][graph] for graph in graph_names(spec)}
         sums = {graph: manifest["sha256"][file.name] for graph, file in files.items()}
+        graph_files = {file.name for file in files.values()}
+        data = {name: s for name, s in manifest["sha256"].items() if name not in graph_files}
         title, version = str(manifest["name"]), str(manifest["version"])
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path / MANIFEST} is not a bundle's manifest: {error}") from error
     for graph, file in files.items():
         _check_file(file, graph, sums[graph], spec)
-    identity = json.dumps({"spec": spec.to_json(), "sha256": sums}, sort_keys=True)
+    for name, expected in data.items():
+        _check_hash(path / Path(name).name, expected)
+    identity = json.dumps({"spec": spec.to_json(), "sha256": sums | data}, sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()
     return Bundle(path, title, version, spec, files, manifest, digest)
 
@@ -178,20 +181,28 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _check_file(file: Path, graph: str, expected_hash: str, spec: ModelSpec) -> None:
-    """Raise BundleError unless `file` is the given graph of a model of this spec, unharmed."""
+def _check_hash(file: Path, expected: str) -> None:
+    """Raise BundleError unless a file is there and unharmed."""
     try:
-        found_hash = hash_file(file)
-        with file.open("rb") as stream:
-            opset, metadata = _read_header(stream)
+        found = hash_file(file)
     except FileNotFoundError as error:
         raise BundleError(f"{file} is missing") from error
+    except OSError as error:
+        raise BundleError(f"{file} cannot be read: {error.strerror}") from error
+    if found != expected:
+        raise BundleError(
+            f"{file} is damaged: its sha256 starts {found[:12]}, expected {expected[:12]}"
+        )
+
+
+def _check_file(file: Path, graph: str, expected_hash: str, spec: ModelSpec) -> None:
+    """Raise BundleError unless `file` is the given graph of a model of this spec, unharmed."""
+    _check_hash(file, expected_hash)
+    try:
+        with file.open("rb") as stream:
+            opset, metadata = _read_header(stream)
     except (OSError, ValueError) as error:
         raise BundleError(f"{file} cannot be read as ONNX: {error}") from error
-    if found_hash != expected_hash:
-        raise BundleError(
-            f"{file} is damaged: its sha256 starts {found_hash[:12]}, expected {expected_hash[:12]}"
-        )
     if opset not in OPSETS:
         raise BundleError(f"{file} has opset {opset}: expected {OPSETS.start} to {OPSETS.stop - 1}")
     try:

@@ -6,7 +6,7 @@ Streams of pieces (start, values) go out, to be joined by `windows.cross_fade`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ Waves = Iterator[tuple[int, FloatArray]]  # (start in latent frames, wave (N,))
 
 MASK_POWER = 2.0  # of mel magnitudes, when masks are made of mels
 CHUNK_WINDOWS = 64  # denoised jointly: ten minutes, about 25 MB an array
+POSTERIOR_DRAW = 2**32  # the noise of the mixture's latent: past all of the steps
 NOISE_BLOCK = 256  # latent frames whose noise is drawn at once
 
 
@@ -51,21 +52,23 @@ class StemMels:
     mixture: FloatArray
 
 
-def head_masks(
+def separator_masks(
     model: Model, waves: Waves, count: int, monitor: Monitor
 ) -> Iterator[tuple[int, FloatArray]]:
-    """Yield (first mel frame, shares (N, S+1, M)) of every window by the mask head.
+    """Yield (first frame, shares (N, S+1, bands)) of every window by the separator.
+
+    Frames and bands are those of the model's `spec.masks`.
 
     Args:
-        model: with a mask head.
+        model: with a separator.
         waves: of the windows.
         count: how many there are.
         monitor: hears of every window.
     """
     for index, (start, wave) in enumerate(waves):
         monitor.report("separate", index / count)
-        logits = model.share_masks(model.encode(wave[None]).latent)[0]
-        yield start * model.spec.latent_ratio, softmax(logits, axis=0).swapaxes(0, 1)
+        logits = model.mask_logits(wave[None])[0]
+        yield start * model.spec.mask_ratio, softmax(logits, axis=0).swapaxes(0, 1)
 
 
 def softmax(logits: FloatArray, axis: int) -> FloatArray:
@@ -109,7 +112,7 @@ def diffusion_mels(
     known: FloatArray | None = None
     done, count = 0, len(layout.starts)
     for index, (start, wave) in enumerate(waves):
-        chunk.append((start, model.encode(wave[None])))
+        chunk.append((start, _drawn(model, model.encode(wave[None]), how.seed, start)))
         if len(chunk) < CHUNK_WINDOWS and index + 1 < count:
             continue
         work = _Chunk(model, chunk, layout, how, known)
@@ -121,6 +124,16 @@ def diffusion_mels(
             yield StemMels(begin, model.decode(np.ascontiguousarray(own)), encoded.log_mel[0])
         known = latents[:, :, -layout.window :]
         chunk, done = chunk[-1:], index + 1
+
+
+def _drawn(model: Model, encoded: Encoded, seed: int, start: int) -> Encoded:
+    """Draw the mixture's latent from its posterior if the model was trained on such draws."""
+    spec = model.spec
+    if spec.conditioning != "mixture":
+        return encoded
+    cell = (1, spec.latent_channels, spec.latent_bands)
+    noise = latent_noise(seed, POSTERIOR_DRAW, start, encoded.latent.shape[2], cell)
+    return replace(encoded, latent=encoded.latent + encoded.latent_std * noise)
 
 
 class _Chunk:
@@ -183,7 +196,7 @@ class _Chunk:
         with_mixture, without = guidance_weights(self._how.guidance)
         halves = [(with_mixture, Condition(encoded.latent)), (without, Condition())]
         used = [half for half in halves if half[0] != 0.0]
-        x0: FloatArray = self._model.denoise(np.ascontiguousarray(x[None]), level, used).x0[0]
+        x0: FloatArray = self._model.denoise(np.ascontiguousarray(x[None]), level, used)[0]
         return x0
 
     def _noise(self, draw: int) -> FloatArray:

@@ -13,6 +13,8 @@ from bandmate_server.errors import BundleError
 from bandmate_server.spec import ModelSpec
 
 Shapes = dict[str, tuple[int | None, ...]]  # name -> shape; None is a dynamic axis
+GRAPHS = ("encoder", "denoiser", "decoder", "vocoder")
+SEPARATOR = "separator"  # of models with masks
 
 
 def open_session(file: Path, providers: tuple[str, ...], threads: int) -> Any:
@@ -56,6 +58,11 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def graph_names(spec: ModelSpec) -> tuple[str, ...]:
+    """Return the graphs that a model of this spec consists of."""
+    return GRAPHS if spec.masks is None else (*GRAPHS, SEPARATOR)
+
+
 def graph_shapes(graph: str, spec: ModelSpec) -> tuple[Shapes, Shapes]:
     """Return name -> shape of a graph's inputs and outputs; None is a dynamic axis."""
     stems, channels, bands = len(spec.stems), spec.latent_channels, spec.latent_bands
@@ -68,16 +75,16 @@ def graph_shapes(graph: str, spec: ModelSpec) -> tuple[Shapes, Shapes]:
         return {"latent": latent}, {"log_mel": mel}
     if graph == "vocoder":
         return {"log_mel": mel}, {"wave": (None, None)}
+    if graph == SEPARATOR:
+        assert spec.masks is not None
+        return {"wave": (None, None)}, {"mask_logits": (None, stems + 1, None, spec.masks.bands)}
     inputs: Shapes = {"x": stem_latents}
     inputs |= dict.fromkeys(("level", "alpha", "sigma", "guidance"), (None,))
     inputs["mixture"] = (None, *latent)
     if spec.conditioning == "learnt":
         inputs |= {"mixture_kind": (None, None, 2), "known": (None, *stem_latents)}
         inputs["known_mask"] = (None, None, stems, None)
-    outputs: Shapes = {"x0": stem_latents}
-    if spec.mask_head:
-        outputs["mask_logits"] = (None, stems + 1, None, spec.mel.bands)
-    return inputs, outputs
+    return inputs, {"x0": stem_latents}
 
 
 def check_shapes(session: Any, file: Path, graph: str, spec: ModelSpec) -> None:

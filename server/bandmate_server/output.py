@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from bandmate_server.arrays import FloatArray
+from bandmate_server.broadcast import Broadcast, clear_time_of_day
 from bandmate_server.errors import OutputError
 from bandmate_server.settings import BitDepth, Format
 
@@ -36,10 +37,17 @@ class StemFile:
     """
 
     def __init__(
-        self, path: Path, rate: int, channels: int, frames: int, kind: Format, bits: BitDepth
+        self,
+        path: Path,
+        rate: int,
+        channels: int,
+        frames: int,
+        kind: Format,
+        bits: BitDepth,
+        broadcast: Broadcast | None = None,
     ):
         self.path, self.peak, self.clipped = path, 0.0, 0
-        self._bits, self._frames, self._channels = bits, frames, channels
+        self._kind, self._bits, self._frames, self._channels = kind, bits, frames, channels
         self._square, self._written = 0.0, 0
         big = frames * channels * BYTES[bits] > WAV_LIMIT
         container = "FLAC" if kind == "flac" else "RF64" if big else "WAV"
@@ -49,6 +57,8 @@ class StemFile:
             )
         except (OSError, soundfile.SoundFileError) as error:
             raise OutputError(f"cannot write {path}: {_reason(error, path)}") from error
+        if kind == "wav" and broadcast is not None:
+            broadcast.write(self._file)
 
     @property
     def rms(self) -> float:
@@ -73,6 +83,8 @@ class StemFile:
         """Finish the file and put it on the disk."""
         try:
             self._file.close()
+            if self._kind == "wav":
+                clear_time_of_day(self.path)
             with self.path.open("rb") as file:
                 os.fsync(file.fileno())
             found = soundfile.info(self.path).frames
@@ -102,7 +114,7 @@ class StemFile:
 
 
 class ResultFolder:
-    """A folder of results, written beside its place and moved there once complete.
+    """A folder of results, written beside its place, or in it, and moved there once complete.
 
     Use as a context manager; leave it without `commit` and nothing stays.
 
@@ -117,14 +129,16 @@ class ResultFolder:
     """
 
     def __init__(self, folder: Path, names: list[str], force: bool, needed: int):
-        self.folder = folder
-        self._partial = folder.with_name(f".bandmate-{uuid.uuid4().hex}.partial")
+        self.folder = folder.absolute()  # "." has no name of its own.
+        hidden = f".bandmate-{uuid.uuid4().hex}.partial"
+        there = self.folder.is_dir()
+        self._partial = self.folder / hidden if there else self.folder.with_name(hidden)
         self._names, self._force, self._needed = names, force, needed
         self._made: list[Path] = []
 
     def __enter__(self) -> ResultFolder:
         """Make the hidden folder."""
-        self._refuse_existing()
+        self.refuse_existing()
         try:
             self._make_parents()
             self._partial.mkdir()
@@ -159,17 +173,18 @@ class ResultFolder:
         """
         try:
             _write_json(self._partial / MANIFEST, manifest)
-            _sync_folder(self._partial)
+            sync_to_disk(self._partial)
             if self.folder.exists():
                 self._replace_files()
             else:
                 self._partial.rename(self.folder)
-            _sync_folder(self.folder.parent)
+            sync_to_disk(self.folder.parent)
         except OSError as error:
             raise OutputError(f"cannot write {self.folder}: {error.strerror}") from error
         self._made.clear()
 
-    def _refuse_existing(self) -> None:
+    def refuse_existing(self) -> None:
+        """Raise OutputError if results are there already and are not to be replaced."""
         for path in [self.folder, *(self.folder / name for name in [*self._names, MANIFEST])]:
             wrong_kind = path == self.folder and path.exists() and not path.is_dir()
             if wrong_kind or (path != self.folder and path.exists() and not self._force):
@@ -184,7 +199,7 @@ class ResultFolder:
             (self.folder / name).unlink(missing_ok=True)
         for name in [*self._names, MANIFEST]:
             (self._partial / name).replace(self.folder / name)
-        _sync_folder(self.folder)
+        sync_to_disk(self.folder)
 
     def _make_parents(self) -> None:
         """Make the folders above, remembering which are new."""
@@ -220,9 +235,9 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(path: Path) -> None:
-    """Put a folder's entries on the disk, where the system can."""
-    if os.name != "posix":
+def sync_to_disk(path: Path) -> None:
+    """Put a file's content, or a folder's entries where the system can, on the disk."""
+    if path.is_dir() and os.name != "posix":
         return
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""Stem masks on the mel grid + the original audio -> stems at the original's rate."""
+"""Stem masks on a coarse grid + the original audio -> stems at the original's rate."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import Source, read_padded
-from bandmate_server.mel import band_edges, triangles
-from bandmate_server.spec import MelSpec
+from bandmate_server.bands import band_centres
+from bandmate_server.spec import BandSpec, MelSpec
 from bandmate_server.windows import Region
 
 WINDOW_SECONDS = 0.064
 OVERLAPS = 4  # frames over every sample
 BLOCK_SAMPLES = 200_000  # windowed at once: what the processor's cache holds
-TOP_BANDS = 3  # whose mean mask stands for all above the mel's reach
+TOP_BANDS = 3  # whose mean mask stands for all above the model's reach
 
 
 class Track:
@@ -73,40 +73,47 @@ def fft_size(rate: int) -> int:
     return size
 
 
-def band_weights(mel: MelSpec, rate: int, size: int) -> FloatArray:
-    """Return the weight of every mel band in every bin's mask (M, size // 2 + 1).
+def band_weights(grid: BandSpec | MelSpec, rate: int, size: int) -> FloatArray:
+    """Return the weight of every band in every bin's mask (bands, size // 2 + 1).
 
-    The transposed filter bank, normalised over the bands; bins below the first band's centre
-    follow it, bins above the last one's the mean of the top bands.
+    Linear between the bands' centres; bins below the first centre follow its band, bins above
+    the last the mean of the top bands.
     """
     bins = np.arange(size // 2 + 1, dtype=np.float64) * (rate / size)
-    centres = band_edges(mel)[1:-1]
-    weights = triangles(mel, bins)
-    weights[0, bins <= centres[0]] = 1.0
+    centres = band_centres(grid)
+    upper = np.clip(np.searchsorted(centres, bins), 1, len(centres) - 1)
+    share = np.clip((bins - centres[upper - 1]) / np.diff(centres)[upper - 1], 0.0, 1.0)
+    weights = np.zeros((len(centres), len(bins)), np.float32)
+    weights[upper - 1, np.arange(len(bins))] = 1.0 - share
+    weights[upper, np.arange(len(bins))] = share
     above = bins >= centres[-1]
     weights[:, above] = 0.0
-    weights[-TOP_BANDS:, above] = 1.0
-    normalised: FloatArray = (weights / weights.sum(axis=0)).astype(np.float32)
-    return normalised
+    weights[-TOP_BANDS:, above] = 1.0 / TOP_BANDS
+    return weights
 
 
 def render_masks(
-    source: Source, region: Region, masks: Track, origin: int, mel: MelSpec, threads: int
+    source: Source,
+    region: Region,
+    masks: Track,
+    origin: int,
+    grid: BandSpec | MelSpec,
+    threads: int,
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield (audio (n, channels), stems (S, n, channels)) from the region's start to its end.
 
     Args:
         source: the original.
         region: of the source.
-        masks: frames (S, M), the share of each stem to render in each mel cell.
-        origin: frame of the source at which mel frame 0 is centred.
-        mel: what the masks' grid is.
+        masks: frames (S, bands), the share of each stem to render in each cell.
+        origin: frame of the source at which mask frame 0 is centred.
+        grid: of the masks.
         threads: how many blocks are filtered at once; the result does not depend on it.
     """
     size = fft_size(source.rate)
     hop, lead = size // OVERLAPS, size - size // OVERLAPS
-    weights = band_weights(mel, source.rate, size)
-    per_frame = mel.hop * source.rate / mel.sample_rate  # source frames per mel frame
+    weights = band_weights(grid, source.rate, size)
+    per_frame = grid.hop * source.rate / grid.sample_rate  # source frames per mask frame
     total = math.ceil((region.frames + lead) / hop)
     block = max(BLOCK_SAMPLES // (size * source.channels), 2 * OVERLAPS)  # frames
     waiting: deque[tuple[FloatArray, Future[FloatArray]]] = deque()
@@ -117,7 +124,7 @@ def render_masks(
             begin = region.start - lead + first * hop
             audio = read_padded(source, begin, size + (count - 1) * hop)
             centres = begin + size / 2 + hop * np.arange(count, dtype=np.float64)
-            gains = masks.at((centres - origin) / per_frame)  # (count, S, M)
+            gains = masks.at((centres - origin) / per_frame)  # (count, S, bands)
             waiting.append((audio, pool.submit(_filter, audio, gains, weights, size)))
 
         starts = range(0, total, block)
@@ -142,8 +149,8 @@ def _filter(audio: FloatArray, gains: FloatArray, weights: FloatArray, size: int
 
     Args:
         audio: (samples, channels).
-        gains: of each frame, stem and mel band (count, S, M).
-        weights: of each band in each bin (M, bins).
+        gains: of each frame, stem and band (count, S, bands).
+        weights: of each band in each bin (bands, bins).
         size: of the window, samples.
     """
     count, stems, _ = gains.shape

@@ -76,16 +76,19 @@ def reference_steps(alphas: FloatArray, count: int) -> list[Step]:
     return steps[::-1]
 
 
-def trailing_steps(alphas: FloatArray, count: int) -> list[Step]:
+def trailing_steps(alphas: FloatArray, count: int, highest: int | None = None) -> list[Step]:
     """Return `count` evenly spaced steps from the highest noise level down to none.
 
     Source: Lin et al. 2024, "Common diffusion noise schedules", trailing spacing.
 
     Args:
         alphas: abar of every training step.
-        count: 1 to 999.
+        count: 1 to 999; at most one step is made for every level.
+        highest: the level to start at; None is the last.
     """
-    levels = np.round(len(alphas) - np.arange(count) * len(alphas) / count).astype(int) - 1
+    top = len(alphas) if highest is None else highest + 1
+    count = min(count, top)
+    levels = np.round(top - np.arange(count) * top / count).astype(int) - 1
     after = [*(float(alphas[level]) for level in levels[1:]), 1.0]
     return [Step(int(a), float(alphas[a]), b) for a, b in zip(levels, after, strict=True)]
 
@@ -95,12 +98,24 @@ def add_noise(clean: FloatArray, noise: FloatArray, alpha: float) -> FloatArray:
     return math.sqrt(alpha) * clean + math.sqrt(1.0 - alpha) * noise
 
 
+def noise_again(x: FloatArray, noise: FloatArray, step: Step) -> FloatArray:
+    """Return latents at a step's end with the noise put back that they had at its beginning."""
+    kept = step.alpha / step.alpha_prev
+    return math.sqrt(kept) * x + math.sqrt(1.0 - kept) * noise
+
+
 def guidance_weights(guidance: float) -> tuple[float, float]:
     """Return the weights of the conditional and the unconditional estimate.
 
     w = 1 leaves only the first, w = 0 only the second: a weight of 0 need not be computed.
     """
     return guidance, 1.0 - guidance
+
+
+def ddim_sigma(step: Step, eta: float) -> float:
+    """Return the deviation of the fresh noise of a DDIM step."""
+    a, b = step.alpha, step.alpha_prev
+    return eta * math.sqrt((1.0 - b) / (1.0 - a) * (1.0 - a / b))
 
 
 def ddim_step(
@@ -118,7 +133,7 @@ def ddim_step(
     Source: Song et al. 2021 (DDIM), eq. 12 and 16; sigma in float64 as the published system.
     """
     a, b = step.alpha, step.alpha_prev
-    sigma = eta * math.sqrt((1.0 - b) / (1.0 - a) * (1.0 - a / b))
+    sigma = ddim_sigma(step, eta)
     eps = (x - math.sqrt(a) * x0) / math.sqrt(1.0 - a)
     moved = math.sqrt(b) * x0 + math.sqrt(max(1.0 - b - sigma * sigma, 0.0)) * eps
     return np.asarray(moved + sigma * noise if sigma > 0.0 else moved, np.float32)
@@ -158,6 +173,7 @@ def sample(
     eta: float,
     noise: Noise,
     known: Known | None = None,
+    resample: int = 1,
 ) -> FloatArray:
     """Run all steps and return the last x.
 
@@ -169,9 +185,16 @@ def sample(
         eta: of DDIM.
         noise: fresh noise of the k-th step.
         known: latents that replace x's before every step.
+        resample: how often every step but the last is done, with noise put back in between.
+
+    Source of resampling: Lugmayr et al. 2022 (RePaint), algorithm 1 with jumps of one step.
     """
     earlier: tuple[FloatArray, Step] | None = None
-    for index, step in enumerate(steps):
+    rounds = [step for step in steps[:-1] for _ in range(resample)] + steps[-1:]
+    for index, step in enumerate(rounds):
+        if index and rounds[index - 1] is step:
+            x = noise_again(x, noise(len(rounds) + index), step)
+            earlier = None
         if known is not None:
             given = add_noise(known.latents, known.noise(index), step.alpha)
             x = known.mask * given + (1.0 - known.mask) * x

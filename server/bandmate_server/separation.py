@@ -11,36 +11,36 @@ import numpy as np
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import Level, Resampler, Source, measure_level, read_blocks
 from bandmate_server.errors import SettingsError
-from bandmate_server.estimate import Diffusion, StemMels, diffusion_mels, head_masks, mel_masks
+from bandmate_server.estimate import Diffusion, StemMels, diffusion_mels, mel_masks, separator_masks
 from bandmate_server.progress import Monitor
 from bandmate_server.render import Track, render_masks
 from bandmate_server.session import Model
 from bandmate_server.settings import SeparateSettings, check_stems
-from bandmate_server.spec import OTHER
+from bandmate_server.spec import OTHER, BandSpec, MelSpec
 from bandmate_server.windows import Tape, cross_fade, find_region, model_waves, plan_windows
 
-DEFAULT_STEPS = 8  # of a bundle that neither has a mask head nor names a default
+DEFAULT_STEPS = 8  # of a bundle that neither has a separator nor names a default
 
 Blocks = Iterator[tuple[FloatArray, FloatArray]]  # (audio (n, channels), stems (S, n, channels))
 
 
 def decide_diffusion(model: Model, settings: SeparateSettings) -> Diffusion | None:
-    """Fill in what the settings leave open; None means the mask head.
+    """Fill in what the settings leave open; None means the separator.
 
     A bundle's manifest may name "defaults" for steps, guidance and eta.
 
     Raises:
-        SettingsError: if the model has no mask head but is asked for it.
+        SettingsError: if the model has no separator but is asked for it.
     """
     spec, defaults = model.spec, model.bundle.manifest.get("defaults", {})
     steps = settings.steps
-    if steps is None and not (spec.mask_head and settings.render == "mask"):
+    if steps is None and not (spec.masks and settings.render == "mask"):
         steps = int(defaults.get("steps", DEFAULT_STEPS))
     if not steps:
         if settings.render == "vocoder":
             raise SettingsError("the vocoder needs at least 1 step, not 0")
-        if not spec.mask_head:
-            raise SettingsError(f"{model.bundle.name!r} has no mask head: ask for 1 step or more")
+        if not spec.masks:
+            raise SettingsError(f"{model.bundle.name!r} has no separator: ask for 1 step or more")
         return None
     paper = spec.conditioning == "mixture"
     guidance = settings.guidance if settings.guidance is not None else defaults.get("guidance", 1.0)
@@ -61,12 +61,16 @@ class Separation:
         self.seconds = self.region.frames / source.rate
         self.timings: dict[str, float] = {}
         self.level = Level(0.0, 0.0)
+        self.gain = 1.0
         self._ort_before = model.ort_seconds
 
     def blocks(self) -> Blocks:
         """Yield the original and the wanted stems, block by block, from start to end."""
         began = time.perf_counter()
         self.level = self._listen()
+        # The paper's model was trained on levels as they are.
+        paper = self.model.spec.conditioning == "mixture"
+        self.gain = 1.0 if paper else self.level.gain
         self.timings["read"] = time.perf_counter() - began
         began = time.perf_counter()
         if self.level.peak == 0.0:
@@ -101,16 +105,19 @@ class Separation:
     def _masked(self) -> Blocks:
         """Filter the original by the model's masks."""
         spec, layout = self.model.spec, self.layout
-        ratio = spec.latent_ratio
+        grid: BandSpec | MelSpec
         if self.how is None:
-            waves = model_waves(self.source, layout, self.level.gain, spec)
-            pieces = head_masks(self.model, waves, len(layout.starts), self.monitor)
+            assert spec.masks is not None
+            grid, ratio = spec.masks, spec.mask_ratio
+            waves = model_waves(self.source, layout, self.gain, spec)
+            pieces = separator_masks(self.model, waves, len(layout.starts), self.monitor)
         else:
+            grid, ratio = spec.mel, spec.latent_ratio
             pieces = mel_masks(self._mels(self.how), ratio)
         chosen = ((start, shares[:, self.wanted]) for start, shares in pieces)
         masks = Track(cross_fade(chosen, layout.overlap * ratio), layout.starts[0] * ratio)
         blocks = render_masks(
-            self.source, self.region, masks, layout.origin, spec.mel, self.model.threads
+            self.source, self.region, masks, layout.origin, grid, self.model.threads
         )
         for block in blocks:
             self.monitor.check()
@@ -124,7 +131,7 @@ class Separation:
         tape = Tape(self._at_source_rate(waves), len(self.wanted))
         tape.take(self.region.start - layout.origin)
         for block in read_blocks(source, self.region.start, self.region.stop):
-            stems = tape.take(len(block)).T[:, :, None] / self.level.gain
+            stems = tape.take(len(block)).T[:, :, None] / self.gain
             yield block, np.repeat(stems, source.channels, axis=2)
 
     def _at_source_rate(self, waves: Iterator[FloatArray]) -> Iterator[FloatArray]:
@@ -138,7 +145,7 @@ class Separation:
         yield resampler.push(np.zeros((0, len(self.wanted)), np.float32), last=True)
 
     def _mels(self, how: Diffusion) -> Iterator[StemMels]:
-        waves = model_waves(self.source, self.layout, self.level.gain, self.model.spec)
+        waves = model_waves(self.source, self.layout, self.gain, self.model.spec)
         return diffusion_mels(self.model, waves, self.layout, how, self.monitor)
 
     def _voices(self, mels: Iterator[StemMels]) -> Iterator[tuple[int, FloatArray]]:

@@ -15,7 +15,14 @@ from bandmate_server.arrays import FloatArray
 from bandmate_server.bundle import Bundle, load_bundle
 from bandmate_server.devices import CPU, choose_device, count_cores
 from bandmate_server.errors import BundleError, DeviceError
-from bandmate_server.graphs import check_shapes, first_line, graph_shapes, open_session
+from bandmate_server.graphs import (
+    SEPARATOR,
+    check_shapes,
+    first_line,
+    graph_shapes,
+    open_session,
+)
+from bandmate_server.latents import LatentCache
 from bandmate_server.sampler import cumulative_alphas
 from bandmate_server.spec import ModelSpec
 
@@ -45,14 +52,6 @@ class Condition:
     known_mask: FloatArray | None = None
 
 
-@dataclass(frozen=True)
-class Denoised:
-    """x0 (B, S, C, T, F); mask_logits (B, S+1, N, M), `other` last, None without a mask head."""
-
-    x0: FloatArray
-    mask_logits: FloatArray | None
-
-
 def open_model(
     name: str | Path = "mini", device: str = "auto", threads: int | None = None
 ) -> Model:
@@ -71,12 +70,13 @@ def open_model(
 
 
 class Model:
-    """The four networks of a bundle. Encoder and denoiser open at once, the others when used.
+    """The networks of a bundle. What separates by default opens at once, the others when used.
 
     provider: what ONNX Runtime really runs on.
     warnings: why the wanted device was not taken.
     ort_seconds: time spent inside ONNX Runtime so far.
     alphas: abar of every noise level (steps,).
+    latents: of windows that were encoded for a new part.
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int | None = None):
@@ -91,55 +91,61 @@ class Model:
         self.warnings = list(choice.warnings)
         self.ort_seconds = 0.0
         self.alphas = cumulative_alphas(self.spec.schedule)
+        self.latents = LatentCache()
         self._sessions: dict[str, Any] = {}
-        for graph in ("encoder", "denoiser"):
+        for graph in (SEPARATOR,) if self.spec.masks else ("encoder", "denoiser"):
             self._session(graph)
 
     def encode(self, wave: FloatArray) -> Encoded:
         """Return mel and latents of waves (B, N), N a multiple of spec.block_samples."""
         return Encoded(*self._run("encoder", {"wave": wave}))
 
+    def mask_logits(self, wave: FloatArray) -> FloatArray:
+        """Return the separator's mask logits (B, S+1, N, bands), `other` last, of waves (B, N).
+
+        N is a multiple of spec.block_samples; the grid is that of spec.masks.
+        """
+        return self._run(SEPARATOR, {"wave": wave})[0]
+
     def denoise(
         self, x: FloatArray, level: int, conditions: Sequence[tuple[float, Condition]]
-    ) -> Denoised:
-        """Return the guided estimate of the clean latents.
+    ) -> FloatArray:
+        """Return the guided estimate of the clean latents (B, S, C, T, F).
 
         Args:
             x: noisy latents (B, S, C, T, F).
             level: noise level, 0 to 999.
-            conditions: one or two weights with their conditions; they sum to 1. The mask
-                logits are those of the first.
+            conditions: one or two weights with their conditions; they sum to 1.
         """
-        alpha = float(self.alphas[level])
-        return self._denoise(x, level, alpha, conditions)
+        feeds = _condition_feeds([condition for _, condition in conditions], x.shape, self.spec)
+        return self._denoised(x, level, [weight for weight, _ in conditions], feeds)
 
-    def share_masks(self, mixture: FloatArray) -> FloatArray:
-        """Return the mask head's logits (B, S+1, N, M), `other` last, for mixtures (B, C, T, F).
+    def denoise_each(
+        self, x: FloatArray, level: int, conditions: Sequence[Condition]
+    ) -> FloatArray:
+        """Return the estimate of the clean latents, each example under its own condition.
 
-        The head is trained at the highest level with no noisy latents at all: alpha is 0.
+        Args:
+            x: noisy latents (B, S, C, T, F).
+            level: noise level, 0 to 999.
+            conditions: B of them, for one example each.
         """
-        shape = (len(mixture), len(self.spec.stems), *mixture.shape[1:])
-        condition = Condition(mixture)
-        level = self.spec.schedule.steps - 1
-        found = self._denoise(np.zeros(shape, np.float32), level, 0.0, [(1.0, condition)])
-        assert found.mask_logits is not None
-        return found.mask_logits
+        each = [_condition_feeds([one], (1, *x.shape[1:]), self.spec) for one in conditions]
+        feeds = {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
+        return self._denoised(x, level, [1.0], feeds)
 
-    def _denoise(
-        self, x: FloatArray, level: int, alpha: float, conditions: Sequence[tuple[float, Condition]]
-    ) -> Denoised:
-        """Run the denoiser with abar = alpha."""
-        batch = np.ones(len(x), np.float32)
+    def _denoised(
+        self, x: FloatArray, level: int, weights: list[float], conditions: dict[str, FloatArray]
+    ) -> FloatArray:
+        batch, alpha = np.ones(len(x), np.float32), float(self.alphas[level])
         feeds = {
             "x": x,
             "level": batch * level,
             "alpha": batch * math.sqrt(alpha),
             "sigma": batch * math.sqrt(1.0 - alpha),
-            "guidance": np.array([weight for weight, _ in conditions], np.float32),
+            "guidance": np.array(weights, np.float32),
         }
-        feeds |= _condition_feeds([condition for _, condition in conditions], x.shape, self.spec)
-        found = self._run("denoiser", feeds)
-        return Denoised(found[0], found[1] if self.spec.mask_head else None)
+        return self._run("denoiser", feeds | conditions)[0]
 
     def decode(self, latent: FloatArray) -> FloatArray:
         """Return log-mels (B, N, M) of scaled latents (B, C, T, F)."""

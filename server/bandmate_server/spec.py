@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 STEMS = ("bass", "drums", "guitar", "piano")
 OTHER = "other"
+BACKING = "backing"  # a bounced mix of what is not given stem by stem
 
 Prediction = Literal["eps", "v"]
 Conditioning = Literal["mixture", "learnt"]
@@ -43,17 +44,29 @@ class ScheduleSpec:
 
 
 @dataclass(frozen=True)
+class BandSpec:
+    """The grid of the separator's masks: frames of a sine-windowed DFT, bins joined to bands."""
+
+    sample_rate: int = 16_000  # Hz
+    fft_size: int = 1024  # samples
+    hop: int = 320  # samples
+    single: int = 64  # lowest bands, of one bin each
+    bands: int = 128
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """What the engine must know of a model; stored in its bundle and ONNX files.
 
     `conditioning` names the denoiser's inputs: "mixture" is the paper's (the mixture's
     latent, zeros for none), "learnt" adds the mixture's kind and known stems with a mask.
+    `masks` is the grid of the separator's masks; None: the model has no separator.
     """
 
     name: str
     prediction: Prediction = "eps"
     conditioning: Conditioning = "mixture"
-    mask_head: bool = False
+    masks: BandSpec | None = None
     stems: tuple[str, ...] = STEMS
     mel: MelSpec = field(default_factory=MelSpec)
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
@@ -71,6 +84,11 @@ class ModelSpec:
     def latent_hop(self) -> int:
         """Audio samples per latent frame."""
         return self.mel.hop * self.latent_ratio
+
+    @property
+    def mask_ratio(self) -> int:
+        """Frames of the separator's masks per latent frame; 0 without a separator."""
+        return self.latent_hop // self.masks.hop if self.masks else 0
 
     @property
     def window_frames(self) -> int:
@@ -102,6 +120,7 @@ class ModelSpec:
             values = dict(data)
             values["mel"] = MelSpec(**values["mel"])
             values["schedule"] = ScheduleSpec(**values["schedule"])
+            values["masks"] = values["masks"] and BandSpec(**values["masks"])
             values["stems"] = tuple(values["stems"])
             return cls(**values)
         except (KeyError, TypeError, AttributeError) as error:
@@ -110,5 +129,5 @@ class ModelSpec:
 
 MEL = MelSpec()
 PAPER = ModelSpec(name="paper")
-MINI = replace(PAPER, name="mini", prediction="v", conditioning="learnt", mask_head=True)
+MINI = replace(PAPER, name="mini", prediction="v", conditioning="learnt", masks=BandSpec())
 PRESETS = {"paper": PAPER, "mini": MINI}

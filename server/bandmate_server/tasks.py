@@ -1,8 +1,7 @@
-"""The jobs a musician asks for: here, the stems of a region."""
+"""The stems of a region, from arrays and from files."""
 
 from __future__ import annotations
 
-import datetime
 import math
 import time
 from contextlib import ExitStack
@@ -14,15 +13,22 @@ import numpy as np
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import ArraySource, FileSource
-from bandmate_server.bundle import hash_file
+from bandmate_server.broadcast import Broadcast
 from bandmate_server.errors import OutputError
+from bandmate_server.manifest import (
+    clipping_warnings,
+    describe_file,
+    describe_input,
+    describe_job,
+    describe_model,
+    describe_region,
+)
 from bandmate_server.output import BYTES, ResultFolder, StemFile
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.separation import Separation
 from bandmate_server.session import Model
 from bandmate_server.settings import SeparateSettings
 from bandmate_server.spec import OTHER
-from bandmate_server.version import bandmate_version
 
 STAGES = {"read": 0.04, "separate": 0.95, "write": 0.01}
 VOCODER_WARNING = "the vocoder's waves are not the mixture's: `other` is what they leave of it"
@@ -125,7 +131,8 @@ def separate_file(
         folder = stack.enter_context(
             ResultFolder(target, list(names.values()), force, _least_bytes(job, source.channels))
         )
-        files = _write_stems(job, folder, names)
+        stamp = source.broadcast and source.broadcast.moved(job.region.start)
+        files = _write_stems(job, folder, names, stamp)
         manifest = _manifest(job, source, path, files)
         seconds = time.perf_counter() - began
         manifest["timings"]["total"] = round(seconds, 4)
@@ -152,7 +159,7 @@ def _least_bytes(job: Separation, channels: int) -> int:
 
 
 def _write_stems(
-    job: Separation, folder: ResultFolder, names: dict[str, str]
+    job: Separation, folder: ResultFolder, names: dict[str, str], broadcast: Broadcast | None
 ) -> dict[str, StemFile]:
     """Write all stems and return their finished files.
 
@@ -165,7 +172,7 @@ def _write_stems(
     with ExitStack() as stack:
         files: dict[str, StemFile] = {}
         for name, file in names.items():
-            files[name] = StemFile(folder.path(file), *shape, settings.format, bits)
+            files[name] = StemFile(folder.path(file), *shape, settings.format, bits, broadcast)
             stack.callback(files[name].abandon)
         *stem_files, other = files.values()
         for block, stems in job.blocks():
@@ -183,39 +190,16 @@ def _manifest(
     job: Separation, source: FileSource, path: Path, files: dict[str, StemFile]
 ) -> dict[str, Any]:
     """Return what is needed to understand the result and to make it again."""
-    model, region, began = job.model, job.region, time.perf_counter()
-    digest = hash_file(path)
+    began = time.perf_counter()
+    inputs = [describe_input(source, path)]
     timings = job.timings | {"hash": time.perf_counter() - began}
     return {
-        "task": "separate",
-        "version": bandmate_version(),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "inputs": [
-            {
-                "path": str(path.absolute()),
-                "sha256": digest,
-                "rate": source.rate,
-                "channels": source.channels,
-                "frames": source.frames,
-                "format": source.format,
-                "subtype": source.subtype,
-            }
-        ],
-        "region": {"start": region.start, "frames": region.frames, "seconds": job.seconds},
-        "rate": source.rate,
-        "channels": source.channels,
-        "frames": region.frames,
-        "model": {
-            "name": model.bundle.name,
-            "version": model.bundle.version,
-            "hash": model.bundle.hash,
-            "path": str(model.bundle.path.absolute()),
-        },
+        **describe_job("separate"),
+        "inputs": inputs,
+        **describe_region(job.region, source.rate, source.channels),
+        **describe_model(job.model),
         "settings": _settings(job),
-        "provider": model.provider,
-        "device": model.device,
-        "threads": model.threads,
-        "outputs": {name: _describe(file) for name, file in files.items()},
+        "outputs": {name: describe_file(file) for name, file in files.items()},
         "timings": {name: round(seconds, 4) for name, seconds in timings.items()},
         "warnings": _warnings(job, files),
     }
@@ -230,19 +214,13 @@ def _settings(job: Separation) -> dict[str, Any]:
         "start": job.settings.start,
         "end": job.settings.end,
         "render": job.settings.render,
-        "method": "head" if how is None else "diffusion",
+        "method": "separator" if how is None else "diffusion",
         **drawn,
         "format": job.settings.format,
         "bit_depth": job.settings.stored_bit_depth,
-        "gain_db": round(20.0 * math.log10(job.level.gain), 3),
+        "gain_db": round(20.0 * math.log10(job.gain), 3),
         "windows": len(job.layout.starts),
     }
-
-
-def _describe(file: StemFile) -> dict[str, Any]:
-    """Return a stem's entry: file, peak, and RMS in dBFS (null for silence)."""
-    loudness = round(20.0 * math.log10(file.rms), 2) if file.rms > 0.0 else None
-    return {"file": file.path.name, "peak": round(file.peak, 6), "rms_db": loudness}
 
 
 def _warnings(job: Separation, files: dict[str, StemFile]) -> list[str]:
@@ -250,8 +228,4 @@ def _warnings(job: Separation, files: dict[str, StemFile]) -> list[str]:
     found = list(job.model.warnings)
     if job.settings.render == "vocoder":
         found.append(VOCODER_WARNING)
-    for name, file in files.items():
-        if file.clipped:
-            peak = f"{file.clipped} samples, peak {20.0 * math.log10(file.peak):+.1f} dBFS"
-            found.append(f"{name} was clipped to the integer format: {peak}; 32f keeps it whole")
-    return found
+    return found + clipping_warnings(files)

@@ -18,7 +18,6 @@ from bandmate_server.errors import RegionError
 from bandmate_server.spec import ModelSpec
 
 OVERLAP = 0.25  # of a window, between neighbours; also what a region gets around it at least
-
 LONGEST_SINGLE = 1.125  # windows that one window of unusual length may stand for
 ROUNDING_SECONDS = 0.001  # that an end may lie past the audio, as shown lengths are rounded
 
@@ -87,7 +86,9 @@ def find_region(start: float | None, end: float | None, rate: int, frames: int) 
     return Region(first, last - first)
 
 
-def plan_windows(region: Region, rate: int, frames: int, spec: ModelSpec) -> Layout:
+def plan_windows(
+    region: Region, rate: int, frames: int, spec: ModelSpec, share: float = OVERLAP
+) -> Layout:
     """Lay windows over a region and the audio around it.
 
     The model hears at least a quarter window beyond each end of the region where the file
@@ -99,17 +100,19 @@ def plan_windows(region: Region, rate: int, frames: int, spec: ModelSpec) -> Lay
         rate: of the file, Hz.
         frames: of the file.
         spec: of the model.
+        share: of a window, that neighbours have in common at least.
     """
     per_latent = spec.latent_hop * rate / spec.mel.sample_rate  # frames of the file
     origin = max(region.start - math.ceil(spec.window_latents * per_latent), 0)
     around = math.ceil(spec.window_latents * per_latent)
     available = math.ceil((min(region.stop + around, frames) - origin) / per_latent)
-    window, overlap = spec.window_latents, round(spec.window_latents * OVERLAP)
+    window, overlap = spec.window_latents, round(spec.window_latents * share)
+    margin = round(window * OVERLAP)
     if available <= window * LONGEST_SINGLE:
         multiple = spec.latent_multiple
         return Layout(origin, math.ceil(available / multiple) * multiple, overlap, (0,))
-    first = max(math.floor((region.start - origin) / per_latent) - overlap, 0)
-    last = min(math.ceil((region.stop - origin) / per_latent) + overlap, available)
+    first = max(math.floor((region.start - origin) / per_latent) - margin, 0)
+    last = min(math.ceil((region.stop - origin) / per_latent) + margin, available)
     count = max(math.ceil((last - first - overlap) / (window - overlap)), 1)
     reach = min(count * window - (count - 1) * overlap, available)
     first = min(max(first - (reach - (last - first)) // 2, 0), available - reach)

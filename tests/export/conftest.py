@@ -12,20 +12,25 @@ from torch import nn
 from bandmate_export import parity
 from bandmate_export.cli import main
 from bandmate_server.spec import MINI, ModelSpec
-from bandmate_training.config import DenoiserConfig, VaeConfig, VocoderConfig
+from bandmate_training.config import DenoiserConfig, SeparatorConfig, VaeConfig, VocoderConfig
 from bandmate_training.denoiser import Denoiser
+from bandmate_training.separator import Separator
 from bandmate_training.vae import Vae
 from bandmate_training.vocoder import Vocoder
 
 VAE = VaeConfig(width=16, encoder_blocks=1, decoder_blocks=2)
 DENOISER = DenoiserConfig(
-    widths=(32, 64), blocks=1, attention_levels=(1,), head_width=16, embedding=32, mask_width=32
+    widths=(32, 64), blocks=1, attention_levels=(1,), head_width=16, embedding=32
+)
+SEPARATOR = SeparatorConfig(
+    widths=(32, 64), blocks=1, attention_levels=(1,), head_width=16, mixer_channels=2
 )
 VOCODER = VocoderConfig(width=24, blocks=2, expansion=2)
 
 Make = Callable[[ModelSpec], nn.Module]
 NETWORKS: dict[str, tuple[Make, Any]] = {
     "vae": (lambda spec: Vae(spec, VAE), VAE),
+    "separator": (lambda spec: Separator(spec, SEPARATOR), SEPARATOR),
     "denoiser": (lambda spec: Denoiser(spec, DENOISER), DENOISER),
     "vocoder": (lambda spec: Vocoder(spec, VOCODER), VOCODER),
 }
@@ -37,9 +42,11 @@ def network(kind: str, seed: int = 0, spec: ModelSpec = MINI) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
+            if not tensor.is_floating_point():  # a batch normalisation's count of batches
+                continue
             noise = torch.randn(tensor.shape, generator=generator)
             fan = max(1, tensor[0].numel()) if tensor.ndim > 1 else 1
-            base = 1.0 if tensor.ndim == 1 and name.endswith("weight") else 0.0
+            base = 1.0 if tensor.ndim == 1 and name.endswith(("weight", "running_var")) else 0.0
             tensor.copy_(base + (0.1 if tensor.ndim < 2 else fan**-0.5) * noise)
         if isinstance(module, Vae):
             module.scale.fill_(1.7)

@@ -15,7 +15,7 @@ from bandmate_server.bundle import load_bundle
 from bandmate_server.spec import MINI
 from bandmate_training.checkpoint import fingerprint
 
-GRAPHS = ("encoder", "denoiser", "decoder", "vocoder")
+GRAPHS = ("encoder", "denoiser", "decoder", "vocoder", "separator")
 
 
 def paths(exported: Any) -> list[str]:
@@ -116,8 +116,8 @@ def test_networks_of_different_models_are_refused(
 ) -> None:
     spec = replace(MINI, stems=("drums", "bass", "guitar", "piano")).to_json()
     other = rewritten(exported.checkpoints["denoiser"], tmp_path / "other.pt", spec=spec)
-    vae, _, vocoder = paths(exported)
-    error = refused([vae, str(other), vocoder], tmp_path / "out", capsys)
+    given = [str(path) for kind, path in exported.checkpoints.items() if kind != "denoiser"]
+    error = refused([*given, str(other)], tmp_path / "out", capsys)
     assert "other.pt" in error
     assert "specs differ" in error
 
@@ -125,13 +125,15 @@ def test_networks_of_different_models_are_refused(
 def test_a_denoiser_must_know_the_vae(
     exported: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    vae, denoiser, vocoder = exported.checkpoints.values()
+    rest = dict(exported.checkpoints)
+    vae, denoiser = rest["vae"], rest.pop("denoiser")
+    given = [str(path) for path in rest.values()]
     mark = fingerprint(torch.load(vae, weights_only=True)["average"])
     paired = str(rewritten(denoiser, tmp_path / "paired.pt", vae=mark))
     strange = str(rewritten(denoiser, tmp_path / "strange.pt", vae="0" * 64))
-    assert "another VAE" in refused([str(vae), strange, str(vocoder)], tmp_path / "out", capsys)
+    assert "another VAE" in refused([*given, strange], tmp_path / "out", capsys)
     half = tmp_path / "half"
-    assert main([str(vae), paired, str(vocoder), "--half", "--out", str(half)]) == 0
+    assert main([*given, paired, "--half", "--out", str(half)]) == 0
     again = ["--from", str(half), "--out", str(tmp_path / "again")]
     assert main([paired, *again]) == 0  # rounding does not make it another VAE
     assert main([str(vae), *again, "--force"]) == 0
@@ -142,11 +144,12 @@ def test_weights_under_another_kind_are_refused(
 ) -> None:
     source = exported.checkpoints["vocoder"]
     swapped = rewritten(exported.checkpoints["vae"], tmp_path / "swapped.pt", kind="vocoder")
-    error = refused([*paths(exported)[:2], str(swapped)], tmp_path / "out", capsys)
+    given = [str(path) for kind, path in exported.checkpoints.items() if kind != "vocoder"]
+    error = refused([*given, str(swapped)], tmp_path / "out", capsys)
     assert "swapped.pt" in error
     config = torch.load(source, weights_only=True)["config"]
     rewritten(exported.checkpoints["vae"], swapped, kind="vocoder", config=config)
-    assert "does not fit" in refused([*paths(exported)[:2], str(swapped)], tmp_path / "o", capsys)
+    assert "does not fit" in refused([*given, str(swapped)], tmp_path / "o", capsys)
 
 
 def test_weights_that_are_not_finite_are_refused(

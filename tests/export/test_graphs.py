@@ -18,7 +18,7 @@ from bandmate_server.session import open_model
 from bandmate_server.spec import MINI
 
 SHARED = Path(os.environ.get("BANDMATE_SHARED", Path(__file__).parents[3] / "shared"))
-GRAPHS = ("encoder", "denoiser", "decoder", "vocoder")
+GRAPHS = ("encoder", "denoiser", "decoder", "vocoder", "separator")
 
 
 def session(path: Path) -> Any:
@@ -44,7 +44,7 @@ def test_graphs_compute_what_the_networks_do_at_many_sizes(exported: Any, weight
         ("encoder", "latent"),
         ("encoder", "latent_std"),
         ("denoiser", "x0"),
-        ("denoiser", "mask_logits"),
+        ("separator", "mask_logits"),
         ("decoder", "log_mel"),
         ("vocoder", "wave"),
     }
@@ -66,17 +66,6 @@ def test_parity_refuses_not_a_number(exported: Any) -> None:
     for rows in ([row, good], [good, row]):
         with pytest.raises(ExportError):
             parity.check(rows, parity.LIMIT)
-
-
-def test_masks_depend_on_the_first_condition_only(exported: Any) -> None:
-    denoiser = session(exported.full / "denoiser.onnx")
-    feeds = parity.inputs("denoiser", MINI, parity.Case(2, 16, 2))
-    single = {**feeds, "guidance": np.ones(1, np.float32)}
-    for name in ("mixture", "mixture_kind", "known", "known_mask"):
-        single[name] = feeds[name][:1]
-    alone = denoiser.run(["mask_logits"], single)[0]
-    guided = denoiser.run(["mask_logits"], feeds)[0]
-    np.testing.assert_allclose(guided, alone, rtol=0, atol=1e-5)
 
 
 def test_guidance_of_one_and_zero_is_the_first_condition(exported: Any) -> None:

@@ -180,7 +180,7 @@ def test_a_signal_leaves_nothing_behind(
 ) -> None:
     job = start_long("--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("stems/.*/bass.wav")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("stems/**/.*/bass.wav")) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert job.poll() is None, "finished before it could be stopped"
     job.send_signal(number)
@@ -198,7 +198,7 @@ def test_cancelling_keeps_the_result_that_was_there(
     old.mkdir(parents=True)
     (old / "bass.wav").write_text("old")
     job = start_long("--force", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not list(tmp_path.glob("stems/.*/bass.wav")) and job.poll() is None:
+    while not list(tmp_path.glob("stems/**/.*/bass.wav")) and job.poll() is None:
         time.sleep(0.02)
     job.send_signal(signal.SIGINT)
     job.communicate(timeout=60)

@@ -59,7 +59,7 @@ def test_bundle_is_loaded_with_its_spec(fake_bundle: Path) -> None:
     bundle = verify_bundle(fake_bundle)
     assert (bundle.name, bundle.version) == ("fake", "1")
     assert bundle.spec == replace(MINI, name="fake")
-    assert set(bundle.files) == {"encoder", "denoiser", "decoder", "vocoder"}
+    assert set(bundle.files) == {"encoder", "denoiser", "decoder", "vocoder", "separator"}
 
 
 def test_hash_of_a_bundle_follows_its_weights_not_its_place(fake_bundle: Path, copy: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import ArraySource
-from bandmate_server.mel import band_edges
+from bandmate_server.bands import band_centres, band_edges
 from bandmate_server.render import Track, band_weights, fft_size, render_masks
-from bandmate_server.spec import MEL
+from bandmate_server.spec import MEL, BandSpec, MelSpec
 from bandmate_server.windows import Region
 
 RATES = [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000]
@@ -46,19 +46,30 @@ def test_window_is_about_64_ms_and_quick_to_transform(rate: int) -> None:
     assert 0.064 <= size / rate < 0.068
 
 
+@pytest.mark.parametrize("grid", [MEL, BandSpec()])
 @pytest.mark.parametrize("rate", RATES)
-def test_band_weights_of_every_bin_sum_to_one(rate: int) -> None:
-    weights = band_weights(MEL, rate, fft_size(rate))
+def test_band_weights_of_every_bin_sum_to_one(rate: int, grid: MelSpec | BandSpec) -> None:
+    weights = band_weights(grid, rate, fft_size(rate))
     assert weights.min() >= 0.0
     np.testing.assert_allclose(weights.sum(axis=0), 1.0, atol=1e-6)
 
 
-def test_bin_at_a_band_centre_follows_that_band() -> None:
+@pytest.mark.parametrize("grid", [MEL, BandSpec()])
+def test_bin_at_a_band_centre_follows_that_band(grid: MelSpec | BandSpec) -> None:
     size = 16_000
-    weights = band_weights(MEL, 16_000, size)  # bins of 1 Hz
-    centres = band_edges(MEL)[1:-1]
+    weights = band_weights(grid, 16_000, size)  # bins of 1 Hz
+    centres = band_centres(grid)
     for band in (0, 10, 40, 60):
         assert weights[band, round(centres[band])] > 0.95
+
+
+def test_bands_of_masks_are_single_bins_below_and_ever_wider_above() -> None:
+    widths = np.diff(band_edges(BandSpec()))
+    assert len(widths) == 128
+    assert (widths[:64] == 1).all()
+    assert (np.diff(widths) >= -1).all()  # but for rounding
+    assert widths[-1] > 10
+    assert widths.sum() == 513
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -104,7 +115,7 @@ def test_tone_goes_to_the_stem_that_owns_its_band() -> None:
     rate = 48_000
     tone = np.sin(2 * np.pi * 440.0 * np.arange(rate) / rate)[:, None].astype(np.float32)
     masks = np.zeros((101, 2, MEL.bands), np.float32)
-    split = int(np.searchsorted(band_edges(MEL), 1_000.0))
+    split = int(np.searchsorted(band_centres(MEL), 1_000.0))
     masks[:, 0, :split], masks[:, 1, split:] = 1.0, 1.0
     _, stems = render(tone, rate, masks)
     inner = slice(rate // 10, -rate // 10)

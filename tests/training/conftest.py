@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from bandmate_server.sampler import cumulative_alphas
-from bandmate_server.session import Condition, Denoised, Encoded, Model
+from bandmate_server.session import Condition, Encoded, Model
 from bandmate_server.spec import MINI, OTHER, STEMS
 from bandmate_training.mel import LogMel
 
@@ -99,15 +99,16 @@ class FakeModel:
 
     def denoise(
         self, x: FloatArray, level: int, conditions: Sequence[tuple[float, Condition]]
-    ) -> Denoised:
+    ) -> FloatArray:
         mixture = conditions[0][1].mixture
         assert mixture is not None
-        return Denoised(np.repeat(mixture[:, None], len(STEMS), axis=1), None)
+        return np.repeat(mixture[:, None], len(STEMS), axis=1)
 
-    def share_masks(self, mixture: FloatArray) -> FloatArray:
-        batch, _, frames, bands = mixture.shape
-        ratio = self.spec.latent_ratio
-        return np.zeros((batch, len(STEMS) + 1, frames * ratio, bands * ratio), np.float32)
+    def mask_logits(self, wave: FloatArray) -> FloatArray:
+        grid = self.spec.masks
+        assert grid is not None
+        shape = (len(wave), len(STEMS) + 1, wave.shape[1] // grid.hop, grid.bands)
+        return np.zeros(shape, np.float32)
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from bandmate_training import command
 from bandmate_training.cli import main
 from bandmate_training.trainer import CHECKPOINT, read_checkpoint
 
-NETWORKS = ["vae", "denoiser", "vocoder"]
-COMMANDS = ["corpus", "evaluate", *NETWORKS]
+NETWORKS = ["vae", "separator", "denoiser", "vocoder"]
+COMMANDS = ["corpus", "evaluate", "listen", *NETWORKS]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -39,7 +39,7 @@ def test_help_lists_the_commands_with_examples(capsys: pytest.CaptureFixture[str
     assert stop.value.code == 0
     text = capsys.readouterr().out
     for name in COMMANDS:
-        assert f"    {name} " in text
+        assert f"\n    {name}" in text
     assert "bandmate-train corpus --out" in text
 
 

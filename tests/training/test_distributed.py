@@ -48,7 +48,7 @@ vae = VaeConfig(8, 1, 1)
 makers = {
     "vae": lambda: VaeTask(MINI, vae, validation),
     "denoiser": lambda: DenoiserTask(
-        MINI, DenoiserConfig((32,), 1, (), 32, 32, 32), Vae(MINI, vae), validation),
+        MINI, DenoiserConfig((32,), 1, (), 32, 32), Vae(MINI, vae), validation),
     "vocoder": lambda: VocoderTask(MINI, VocoderConfig(width=16, blocks=1), validation),
 }
 for name, make in makers.items():
@@ -115,7 +115,7 @@ def vae_of(validation: Tensor) -> Task:
 
 def denoiser_of(validation: Tensor) -> Task:
     vae = Vae(MINI, VaeConfig(8, 1, 1))
-    return DenoiserTask(MINI, DenoiserConfig((32,), 1, (), 32, 32, 32), vae, validation)
+    return DenoiserTask(MINI, DenoiserConfig((32,), 1, (), 32, 32), vae, validation)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_report_holds_model_machine_command_and_all_systems(run: Run, tmp_path: 
     for words in ("bandmate-train evaluate --corpus", "Model fake 1, hash `0000", "cores"):
         assert words in report
     systems = read(tmp_path)["systems"]
-    expected = ["mask head", "diffusion, 2 DDIM steps", "mixture as stem", "equal split"]
+    expected = ["separator", "diffusion, 2 DDIM steps", "mixture as stem", "equal split"]
     expected += ["oracle mel mask", "oracle mel mask through the VAE"]
     assert [name for name in systems if "reconstruction" not in name] == expected
     for name in expected:
@@ -53,9 +53,9 @@ def test_figures_are_those_that_the_fake_model_must_get(run: Run, tmp_path: Path
     assert run() == 0
     systems = read(tmp_path)["systems"]
     assert systems["mixture as stem"]["si_sdri"]["mean"] == 0
-    assert systems["mask head"]["si_sdri"]["mean"] == pytest.approx(0, abs=0.1)
-    assert systems["mask head"]["null_error"] < 1e-6
-    assert systems["mask head"]["silent_db"]["mean_power"] == pytest.approx(-13.98, abs=0.1)
+    assert systems["separator"]["si_sdri"]["mean"] == pytest.approx(0, abs=0.1)
+    assert systems["separator"]["null_error"] < 1e-6
+    assert systems["separator"]["silent_db"]["mean_power"] == pytest.approx(-13.98, abs=0.1)
     assert systems["oracle mel mask"]["si_sdri"]["mean"] > 10
     assert systems["VAE reconstruction"]["own_mel"]["mean"] < 1e-6
     assert systems["diffusion, 2 DDIM steps"]["own_mel"]["mean"] > 1
@@ -88,7 +88,7 @@ def test_curve_has_a_point_for_every_solver_step_and_seed(
     with (tmp_path / "out" / "curve.csv").open() as file:
         rows = list(csv.DictReader(file))
     keys = [(row["solver"], row["steps"], row["seed"]) for row in rows]
-    assert keys[0] == ("mask head", "0", "0")
+    assert keys[0] == ("separator", "0", "0")
     solvers = [(s, n, seed) for s in ("ddim", "dpm") for n in "12" for seed in ("0", "1", "mean")]
     assert keys[1:] == solvers
     assert (tmp_path / "out" / "curve.png").read_bytes()[:4] == b"\x89PNG"

@@ -1,27 +1,31 @@
-"""Shapes, exact parts and dependences of the three networks."""
+"""Shapes, exact parts and dependences of the networks."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from bandmate_server.bands import band_centres
 from bandmate_server.spec import MINI
 from bandmate_training.config import (
     DenoiserConfig,
+    SeparatorConfig,
     VaeConfig,
     VocoderConfig,
 )
 from bandmate_training.denoiser import Denoiser
-from bandmate_training.denoiser_task import Inputs, join, mask_inputs
+from bandmate_training.denoiser_task import Inputs
 from bandmate_training.layers import Attention
+from bandmate_training.separator import LOG_SCALE, Separator, Spectrum
 from bandmate_training.vae import Vae
 from bandmate_training.vocoder import Vocoder
 
 WIDTHS = DenoiserConfig(
-    widths=(32, 64), blocks=1, attention_levels=(1,), head_width=32, embedding=32, mask_width=32
+    widths=(32, 64), blocks=1, attention_levels=(1,), head_width=32, embedding=32
 )
 Network = TypeVar("Network", bound=nn.Module)
 STEMS, CHANNELS, BANDS = len(MINI.stems), MINI.latent_channels, MINI.latent_bands
@@ -53,17 +57,15 @@ def draw(batch: int = 2, frames: int = 16) -> Inputs:
 
 @pytest.mark.parametrize("frames", [8, 16, 40])
 @torch.no_grad()
-def test_denoiser_gives_v_and_logits_for_every_multiple_of_8_frames(frames: int) -> None:
-    v, logits = Denoiser(MINI, WIDTHS)(*draw(2, frames).all())
+def test_denoiser_gives_v_for_every_multiple_of_8_frames(frames: int) -> None:
+    v = Denoiser(MINI, WIDTHS)(*draw(2, frames).all())
     assert v.shape == (2, STEMS, CHANNELS, frames, BANDS)
-    assert logits.shape == (2, STEMS + 1, 4 * frames, MINI.mel.bands)
-    assert (v == 0).all()  # untrained: the output layers start at zero
-    assert (logits == 0).all()
+    assert (v == 0).all()  # untrained: the output layer starts at zero
 
 
 @pytest.mark.parametrize("name", ["x", "level", "mixture", "mixture_kind", "known", "known_mask"])
 @torch.no_grad()
-def test_both_outputs_depend_on_every_input(name: str) -> None:
+def test_v_depends_on_every_input(name: str) -> None:
     network, inputs = perturbed(Denoiser(MINI, WIDTHS)), draw()
     before = network(*inputs.all())
     value: Tensor = getattr(inputs, name)
@@ -71,8 +73,7 @@ def test_both_outputs_depend_on_every_input(name: str) -> None:
         inputs, name, 1 - value if name.startswith(("known_mask", "mixture_kind")) else value + 1
     )
     after = network(*inputs.all())
-    for output, (a, b) in {"v": (before[0], after[0]), "logits": (before[1], after[1])}.items():
-        assert (a - b).abs().max() > 1e-3, output
+    assert (after - before).abs().max() > 1e-3
 
 
 @torch.no_grad()
@@ -81,8 +82,7 @@ def test_examples_of_a_batch_do_not_touch_each_other() -> None:
     whole = network(*inputs.all())
     for row in range(2):
         alone = network(*(value[row : row + 1] for value in inputs.all()))
-        for a, b in zip(whole, alone, strict=True):
-            torch.testing.assert_close(a[row : row + 1], b, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(whole[row : row + 1], alone, atol=1e-3, rtol=1e-3)
 
 
 def test_attention_is_softmax_over_all_cells() -> None:
@@ -94,14 +94,52 @@ def test_attention_is_softmax_over_all_cells() -> None:
     torch.testing.assert_close(layer(x), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_mask_inputs_ask_for_a_full_mixture_at_the_highest_level() -> None:
-    mixture = torch.randn(3, CHANNELS, 16, BANDS)
-    inputs = mask_inputs(mixture, STEMS, 999)
-    assert inputs.level.tolist() == [999.0] * 3
-    assert inputs.mixture_kind.tolist() == [[1.0, 0.0]] * 3
-    assert all(part.abs().max() == 0 for part in (inputs.x, inputs.known, inputs.known_mask))
-    both = join(inputs, draw(2, 16))
-    assert [len(part) for part in both.all()] == [5] * 6
+SEPARATOR = SeparatorConfig(
+    widths=(16, 32), blocks=1, attention_levels=(1,), head_width=16, mixer_channels=2
+)
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 32])
+@torch.no_grad()
+def test_separator_gives_logits_for_every_block_of_samples(blocks: int) -> None:
+    separator = perturbed(Separator(MINI, SEPARATOR))
+    assert MINI.masks is not None
+    logits = separator.separate(0.1 * torch.randn(2, blocks * MINI.block_samples))
+    frames = blocks * MINI.latent_multiple * MINI.mask_ratio
+    assert logits.shape == (2, STEMS + 1, frames, MINI.masks.bands)
+
+
+@torch.no_grad()
+def test_separator_hears_the_bands_of_a_frame_together_and_frames_far_away() -> None:
+    separator = perturbed(Separator(MINI, SEPARATOR), 0.3)
+    features = torch.zeros(1, 512, 128)
+    touched = features.clone()
+    touched[:, :4, :4] = 1
+    change = (separator(touched) - separator(features)).abs().amax(dim=(0, 1))
+    assert change[:4, -4:].max() > 1e-4
+    assert change[-4:].max() > 1e-7
+
+
+def test_spectrum_of_a_sine_lies_in_its_band() -> None:
+    assert MINI.masks is not None
+    wave = torch.sin(2 * torch.pi * 500.0 * torch.arange(16_000) / 16_000)
+    spectrum = Spectrum(MINI.masks)
+    features = spectrum.features(spectrum.stft(wave))
+    centres = band_centres(MINI.masks)
+    assert features.shape == (50, 128)
+    loudest = features[10:40].argmax(dim=1)
+    assert (abs(centres[loudest] - 500.0) <= 16_000 / 1024).all()
+    assert features[10:40].amax() / LOG_SCALE == pytest.approx(np.log(1e5), abs=1.0)
+
+
+def test_silence_has_finite_features_and_gradients() -> None:
+    assert MINI.masks is not None
+    wave = torch.zeros(1, 5120, requires_grad=True)
+    spectrum = Spectrum(MINI.masks)
+    features = spectrum.features(spectrum.stft(wave))
+    (gradient,) = torch.autograd.grad(features.sum(), wave)
+    assert features.isfinite().all()
+    assert gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("frames", [4, 32, 1024])

@@ -19,9 +19,10 @@ from bandmate_server.errors import CheckpointError
 from bandmate_server.spec import MINI
 from bandmate_training import vocoder_task
 from bandmate_training.checkpoint import load_module, load_vae
-from bandmate_training.config import DenoiserConfig, VaeConfig, VocoderConfig
+from bandmate_training.config import DenoiserConfig, SeparatorConfig, VaeConfig, VocoderConfig
 from bandmate_training.dataset import Examples, find_tracks
 from bandmate_training.denoiser_task import DenoiserTask
+from bandmate_training.separator_task import SeparatorTask
 from bandmate_training.trainer import (
     CHECKPOINT,
     METRICS,
@@ -39,7 +40,8 @@ from bandmate_training.vocoder_task import VocoderTask
 
 SAMPLES = 5_120
 TINY_VAE = VaeConfig(8, 1, 1)
-TINY_DENOISER = DenoiserConfig((32,), 1, (), 32, 32, 32)
+TINY_DENOISER = DenoiserConfig((32,), 1, (), 32, 32)
+TINY_SEPARATOR = SeparatorConfig((32,), 1, (), 32, 2)
 TINY_VOCODER = VocoderConfig(width=16, blocks=1)
 
 
@@ -54,6 +56,8 @@ def make_task(kind: str, corpus: Path) -> Task:
         return VaeTask(MINI, TINY_VAE, validation)
     if kind == "denoiser":
         return DenoiserTask(MINI, TINY_DENOISER, Vae(MINI, TINY_VAE), validation)
+    if kind == "separator":
+        return SeparatorTask(MINI, TINY_SEPARATOR, validation)
     return VocoderTask(MINI, TINY_VOCODER, validation)
 
 
@@ -91,7 +95,7 @@ def assert_same_run(a: Path, b: Path) -> None:
         assert_same(first[key], second[key])
 
 
-@pytest.mark.parametrize("kind", ["vae", "denoiser", "vocoder"])
+@pytest.mark.parametrize("kind", ["vae", "separator", "denoiser", "vocoder"])
 def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -163,7 +167,7 @@ def test_figures_a_picture_and_the_header_are_written_and_nothing_else(
     with (tmp_path / METRICS).open() as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["1", "2"]
-    assert {"shares", "dB", "v", "val_db", "val_bass_db"} <= rows[0].keys()
+    assert {"v", "val_add_bass", "val_separate", "val_generate"} <= rows[0].keys()
     found = state(tmp_path)
     assert (found["kind"], found["spec"]["name"], found["config"]["widths"]) == (
         "denoiser",
@@ -220,7 +224,7 @@ def test_denoiser_loss_is_finite_for_every_batch_of_two_and_more(corpus: Path, b
 
 
 def test_silent_batches_do_no_harm(corpus: Path) -> None:
-    for kind in ("vae", "denoiser", "vocoder"):
+    for kind in ("vae", "separator", "denoiser", "vocoder"):
         task = make_task(kind, corpus)
         optimisers: dict[str, torch.optim.Optimizer] = {
             name: torch.optim.AdamW(module.parameters()) for name, module in task.modules().items()

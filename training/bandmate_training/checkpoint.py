@@ -16,18 +16,29 @@ from bandmate_server.bundle import find_bundle, load_bundle
 from bandmate_server.errors import CheckpointError
 from bandmate_server.spec import MINI
 from bandmate_training.config import MINI_VAE
+from bandmate_training.paper.published import Published, load_published
 from bandmate_training.trainer import read_checkpoint
 from bandmate_training.vae import Vae
 
+__all__ = [
+    "Published",
+    "bundle_weights",
+    "fingerprint",
+    "load_module",
+    "load_published",
+    "load_vae",
+]
+
 GRAPHS = {  # the graphs whose initialisers hold a network, named after its parameters
     "vae": ("encoder", "decoder"),
+    "separator": ("separator",),
     "denoiser": ("denoiser",),
     "vocoder": ("vocoder",),
 }
 
 
 def bundle_weights(folder: Path, kind: str) -> dict[str, Tensor]:
-    """Return the parameters of a network ("vae", "denoiser", "vocoder") from a bundle.
+    """Return the parameters of a network ("vae", "separator", "denoiser", "vocoder") from a bundle.
 
     Raises:
         BundleError: if the bundle is damaged.

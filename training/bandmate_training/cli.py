@@ -8,15 +8,20 @@ import sys
 from functools import partial
 
 from bandmate_server.errors import BandmateError
-from bandmate_training import command, evaluate
+from bandmate_training import command, evaluate, levels, listen
+from bandmate_training.conformance import command as parity
 from bandmate_training.corpus import command as corpus
+from bandmate_training.paper import import_command, slakh_command, train_command
 
 EXAMPLES = """examples:
   bandmate-train corpus --out corpus --hours 20 --seed 1 --jobs 2
   bandmate-train vae --corpus corpus --out runs/vae --minutes 30
+  bandmate-train separator --corpus corpus --out runs/separator --optimiser muon
   bandmate-train denoiser --corpus corpus --vae runs/vae/checkpoint.pt --out runs/denoiser
   bandmate-train denoiser --corpus corpus --out runs/denoiser --resume --minutes 120
   bandmate-train evaluate --corpus corpus --clips 100 --out docs/evaluation
+  bandmate-train evaluate --corpus corpus --table 1 3 context-fit vocoder --out docs/evaluation
+  bandmate-train listen --song examples/late-bus-stems --out docs/listen
   torchrun --nproc-per-node 2 -m bandmate_training denoiser --corpus corpus --out runs/denoiser
 """
 
@@ -37,9 +42,26 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(network, help=f"train the {network}")
         command.add_arguments(sub, network)
         sub.set_defaults(run=partial(command.run, network=network))
-    sub = commands.add_parser("evaluate", help="measure how well a model separates")
+        if network == "denoiser":
+            train_command.add_presets(sub, partial(command.run, network=network))
+    sub = commands.add_parser("evaluate", help="measure how well a model separates and plays")
     evaluate.add_arguments(sub)
     sub.set_defaults(run=evaluate.run)
+    sub = commands.add_parser("listen", help="build a page to listen to added parts")
+    listen.add_arguments(sub)
+    sub.set_defaults(run=listen.run)
+    sub = commands.add_parser("levels", help="measure how loud each stem is beside the others")
+    levels.add_arguments(sub)
+    sub.set_defaults(run=levels.run)
+    sub = commands.add_parser("slakh", help=slakh_command.HELP)
+    slakh_command.add_arguments(sub)
+    sub.set_defaults(run=slakh_command.run)
+    sub = commands.add_parser("import-checkpoint", help=import_command.HELP)
+    import_command.add_arguments(sub)
+    sub.set_defaults(run=import_command.run)
+    sub = commands.add_parser("parity", help=parity.HELP)
+    parity.add_arguments(sub)
+    sub.set_defaults(run=parity.run)
     return top
 
 

@@ -1,4 +1,4 @@
-"""The `vae`, `denoiser` and `vocoder` commands: from a corpus to a checkpoint."""
+"""The `vae`, `separator`, `denoiser` and `vocoder` commands: from a corpus to a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,31 +15,48 @@ from torch import Tensor
 from bandmate_server.errors import SettingsError
 from bandmate_server.spec import MEL, MINI
 from bandmate_training.checkpoint import load_module, load_vae
-from bandmate_training.config import MINI_DENOISER, MINI_VAE, MINI_VOCODER
+from bandmate_training.config import MINI_DENOISER, MINI_SEPARATOR, MINI_VAE, MINI_VOCODER
 from bandmate_training.dataset import Examples, Mixing, find_tracks
-from bandmate_training.denoiser_task import DenoiserTask, Weights
+from bandmate_training.denoiser_task import DenoiserTask
+from bandmate_training.separator_task import SeparatorTask
 from bandmate_training.trainer import CHECKPOINT, Options, Task, Trainer
 from bandmate_training.vae_task import VaeTask
 from bandmate_training.vocoder_task import VocoderTask
 
 VALIDATION_EXAMPLES = 32
 VALIDATION_SEED = 1
+MIXING = {
+    "vae": Mixing(),
+    "separator": Mixing(remixed=0.0),  # it remixes whole batches itself
+    "denoiser": Mixing(remixed=0.0, foreign_other=0.0, gain_spread=2.0),  # parts that fit
+    "vocoder": Mixing(),
+}
 DRY = Mixing(remixed=0.0, foreign_other=0.0, dropped=0.0, changed_speed=0.0, gain_spread=2.0)
 
 
 def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
     """Add a network's training options to its parser."""
-    defaults = {"vae": (8, 2.56), "denoiser": (8, 5.12), "vocoder": (8, 1.28)}
+    defaults = {
+        "vae": (8, 2.56),
+        "separator": (6, 5.12),
+        "denoiser": (4, 10.24),
+        "vocoder": (8, 1.28),
+    }
     batch, seconds = defaults[network]
     add = parser.add_argument
-    add("--corpus", type=Path, required=True, help="folder made by `bandmate-train corpus`")
+    add(
+        "--corpus", "--data", type=Path, required=True,
+        help="folder made by `bandmate-train corpus`, or laid out as Slakh2100's stems",
+    )  # fmt: skip
     add("--out", type=Path, required=True, help="folder of the run: checkpoint, figures, pictures")
     add("--minutes", type=float, default=60.0, help="time limit (default 60)")
     add("--steps", type=int, default=10**9, help="stop at this step, counted over all resumes")
     add("--cooldown", type=int, default=0, help="lower the rate to zero over the last of --steps")
     add("--batch", type=int, default=batch, help=f"examples per step (default {batch})")
     add("--seconds", type=float, default=seconds, help=f"length of one (default {seconds})")
+    add("--optimiser", choices=("adamw", "muon"), default="adamw", help="default adamw")
     add("--learning-rate", type=float, default=4e-4, help="default 4e-4")
+    add("--warmup", type=int, default=500, help="steps in which the rate rises (default 500)")
     add("--average", type=float, default=0.999, help="decay of the averaged weights")
     add("--seed", type=int, default=0, help="decides every example and all noise")
     add("--workers", type=int, default=1, help="processes that draw examples (default 1)")
@@ -50,7 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
     start.add_argument("--init", type=Path, help="start from a bundle's or a checkpoint's weights")
     if network == "denoiser":
         add("--vae", type=Path, help="VAE checkpoint or bundle (default: the shipped model's)")
-        add("--mask-share", type=float, default=0.75, help="share of examples for the mask head")
 
 
 def run(args: argparse.Namespace, network: str) -> int:
@@ -73,7 +89,7 @@ def run(args: argparse.Namespace, network: str) -> int:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         torch.distributed.init_process_group("gloo")  # all tensors are on the CPU
     tracks = find_tracks(args.corpus, "train", shortest=2 * samples)
-    data = Examples(tracks, args.batch, samples, args.seed)
+    data = Examples(tracks, args.batch, samples, args.seed, MIXING[network])
     finished = Trainer(task, shadow, _options(args)).run(data)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
@@ -86,7 +102,9 @@ def _options(args: argparse.Namespace) -> Options:
         minutes=args.minutes,
         steps=args.steps,
         cooldown=args.cooldown,
+        optimiser=args.optimiser,
         learning_rate=args.learning_rate,
+        warmup=args.warmup,
         average=args.average,
         seed=args.seed,
         workers=args.workers,
@@ -107,19 +125,20 @@ def _vae_task(args: argparse.Namespace, validation: Tensor) -> Task:
 
 
 def _denoiser_task(args: argparse.Namespace, validation: Tensor) -> Task:
-    if args.batch < 2:
-        raise SettingsError("--batch 1: the denoiser needs 2, one for masks and one for noise")
-    vae = load_vae(args.vae)
-    weights = Weights(mask_share=args.mask_share)
-    return DenoiserTask(MINI, MINI_DENOISER, vae, validation, weights)
+    return DenoiserTask(MINI, MINI_DENOISER, load_vae(args.vae), validation)
 
 
 def _vocoder_task(args: argparse.Namespace, validation: Tensor) -> Task:
     return VocoderTask(MINI, MINI_VOCODER, validation)
 
 
+def _separator_task(args: argparse.Namespace, validation: Tensor) -> Task:
+    return SeparatorTask(MINI, MINI_SEPARATOR, validation)
+
+
 TASKS: dict[str, Callable[[argparse.Namespace, Tensor], Task]] = {
     "vae": _vae_task,
+    "separator": _separator_task,
     "denoiser": _denoiser_task,
     "vocoder": _vocoder_task,
 }

@@ -15,15 +15,26 @@ class VaeConfig:
 
 
 @dataclass(frozen=True)
+class SeparatorConfig:
+    """A 2-d U-Net on patches of the spectrum, each level at half the resolution of the last."""
+
+    widths: tuple[int, ...] = (96, 192, 256)
+    blocks: int = 2  # residual blocks per level, down and up alike
+    attention_levels: tuple[int, ...] = (2,)
+    head_width: int = 64  # channels per attention head
+    mixer_channels: int = 8  # in which all bands of a frame are seen at once
+    patch: int = 4  # frames, and bands, per cell
+
+
+@dataclass(frozen=True)
 class DenoiserConfig:
     """A 2-d U-Net: one width per level, each level at half the resolution of the last."""
 
-    widths: tuple[int, ...] = (192, 256, 256)
+    widths: tuple[int, ...] = (128, 192, 256)
     blocks: int = 2  # residual blocks per level, down and up alike
     attention_levels: tuple[int, ...] = (1, 2)
     head_width: int = 64  # channels per attention head
     embedding: int = 256
-    mask_width: int = 96  # channels of the mask head, on the latent grid
 
 
 @dataclass(frozen=True)
@@ -37,5 +48,6 @@ class VocoderConfig:
 
 
 MINI_VAE = VaeConfig()
+MINI_SEPARATOR = SeparatorConfig()
 MINI_DENOISER = DenoiserConfig()
 MINI_VOCODER = VocoderConfig()

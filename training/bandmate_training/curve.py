@@ -1,4 +1,4 @@
-"""The curve: error against number of diffusion steps, for each solver, beside the mask head."""
+"""The curve: error against number of diffusion steps, for each solver, beside the separator."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from bandmate_training.systems import (
     Estimate,
     Example,
     diffused,
-    masks_of_head,
+    masks_of_separator,
     mean_mels,
     render_mels,
 )
 from bandmate_training.tables import number, table
 
 STEPS = (1, 2, 4, 8, 16, 32)
-HEAD = "mask head"
+SEPARATOR = "separator"
 MEAN = "mean"  # stands for a seed: the seeds' log-mels averaged, then rendered
-LABELS = {"ddim": "DDIM", "dpm": "DPM-Solver++", HEAD: "mask head"}
+LABELS = {"ddim": "DDIM", "dpm": "DPM-Solver++", SEPARATOR: "separator"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def measure_curve(
     """Measure every solver, number of steps and seed on the same clips.
 
     Args:
-        model: with or without a mask head.
+        model: with or without a separator.
         clips: to read.
         seeds: 0, 1, ... this many.
         progress: is called after each clip.
@@ -87,10 +87,10 @@ def measure_curve(
 
 def _takes(model: Model, example: Example, seeds: int) -> Iterator[tuple[Key, Estimate, float]]:
     """Separate a clip in every way; yield each with the seconds it took."""
-    if model.spec.mask_head:
+    if model.spec.masks:
         begin = time.perf_counter()
-        estimate = masks_of_head(model, example)
-        yield (HEAD, 0, "0"), estimate, time.perf_counter() - begin
+        estimate = masks_of_separator(model, example)
+        yield (SEPARATOR, 0, "0"), estimate, time.perf_counter() - begin
     for solver in get_args(Solver):
         for steps in STEPS:
             predictions = []
@@ -160,8 +160,8 @@ def curve_picture(points: list[Point]) -> bytes:
         left.plot(steps, gains, marker="o", label=LABELS[solver])
         right.plot(steps, errors, marker="o", label=LABELS[solver])
     for point in points:
-        if point.solver == HEAD:
-            left.axhline(point.si_sdri, color="0.4", linestyle="--", label=LABELS[HEAD])
+        if point.solver == SEPARATOR:
+            left.axhline(point.si_sdri, color="0.4", linestyle="--", label=LABELS[SEPARATOR])
     left.set_ylabel("SI-SDR improvement (dB)")
     right.set_ylabel("log-mel squared error, stems")
     for axes in (left, right):

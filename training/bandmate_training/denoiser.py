@@ -1,4 +1,4 @@
-"""The mini denoiser: one 2-d U-Net over the joint latents of all stems, with a mask head."""
+"""The mini denoiser: one 2-d U-Net over the joint latents of all stems."""
 
 from __future__ import annotations
 
@@ -31,26 +31,8 @@ class Stage(nn.Module):
         return x
 
 
-class MaskHead(nn.Module):
-    """Mask logits per mel cell, from the trunk's features and the mixture's latent."""
-
-    def __init__(self, spec: ModelSpec, trunk: int, width: int, embedding: int) -> None:
-        """Make the head for a trunk of `trunk` channels."""
-        super().__init__()
-        self.ratio = spec.latent_ratio
-        sources = len(spec.stems) + 1
-        self.entry = nn.Conv2d(trunk // 4 + spec.latent_channels, width, 3, padding=1)
-        self.block = ResBlock(width, width, embedding)
-        self.out = zero(nn.Conv2d(width, sources * self.ratio**2, 3, padding=1))
-
-    def forward(self, trunk: Tensor, mixture: Tensor, embedding: Tensor) -> Tensor:
-        """Map features (B, trunk, T/2, F/2) and latents (B, C, T, F) to (B, S + 1, N, M)."""
-        x = self.entry(torch.cat([F.pixel_shuffle(trunk, 2), mixture], dim=1))
-        return F.pixel_shuffle(self.out(F.silu(self.block(x, embedding))), self.ratio)
-
-
 class Denoiser(nn.Module):
-    """Predict v, and the mask logits, from noisy latents and all that is known.
+    """Predict v from noisy latents and all that is known.
 
     Inputs, stacked as channels of the latent grid: the noisy latents, the mixture's latent,
     the known stems' latents and their mask. The noise level and the mixture's kind come in
@@ -84,7 +66,6 @@ class Denoiser(nn.Module):
                 self.grow.append(nn.Conv2d(widths[level + 1], width, 3, padding=1))
         self.out_norm = nn.GroupNorm(32, widths[0])
         self.out = zero(nn.Conv2d(widths[0], 4 * latents, 3, padding=1))
-        self.masks = MaskHead(spec, widths[0], c.mask_width, c.embedding)
 
     def forward(
         self,
@@ -94,8 +75,8 @@ class Denoiser(nn.Module):
         mixture_kind: Tensor,
         known: Tensor,
         known_mask: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Return v (B, S, C, T, F) and mask logits (B, S + 1, N, M).
+    ) -> Tensor:
+        """Return v (B, S, C, T, F).
 
         Args:
             x: noisy latents (B, S, C, T, F), T a multiple of 8.
@@ -112,8 +93,8 @@ class Denoiser(nn.Module):
         mask = known_mask[..., None].expand(-1, -1, -1, bands)
         grid = torch.cat([x.flatten(1, 2), mixture, known.flatten(1, 2), mask], dim=1)
         h = self._trunk(F.pixel_unshuffle(grid, 2), embedding)
-        v = F.pixel_shuffle(self.out(h), 2).reshape(batch, self.stems, self.channels, time, bands)
-        return v, self.masks(h, mixture, embedding)
+        v: Tensor = F.pixel_shuffle(self.out(h), 2)
+        return v.reshape(batch, self.stems, self.channels, time, bands)
 
     def _trunk(self, grid: Tensor, embedding: Tensor) -> Tensor:
         h = self.entry(grid) + self.bands

@@ -1,4 +1,4 @@
-"""Training the denoiser: masks at the highest noise level, v-prediction at all others."""
+"""Training the denoiser: v-prediction of the stems' latents, given whatever is known."""
 
 from __future__ import annotations
 
@@ -12,30 +12,26 @@ from torch import Tensor, nn
 
 from bandmate_server.spec import ModelSpec
 from bandmate_training.checkpoint import fingerprint
-from bandmate_training.conditions import FULL, Plan, draw_plan
+from bandmate_training.conditions import BACKING, FULL, Plan, draw_plan
 from bandmate_training.config import DenoiserConfig
-from bandmate_training.dataset import SOURCES
 from bandmate_training.denoiser import KINDS, Denoiser
-from bandmate_training.diffusion import alphas_cumprod, signal_and_noise, velocity
+from bandmate_training.diffusion import (
+    alphas_cumprod,
+    clean_from_velocity,
+    signal_and_noise,
+    velocity,
+)
 from bandmate_training.layers import channels_last
-from bandmate_training.masks import Bands, BandSums, distortion, share_loss, si_sdr
 from bandmate_training.mel import LogMel
 from bandmate_training.pictures import draw_mels
 from bandmate_training.trainer import Optimisers, descend
 from bandmate_training.vae import Vae
 
-_MIXED = 20.0  # dB: a source so far above or below the rest is alone, or as good as silent
+REPEATS = 4  # how often a loaded example is used, under other conditions and noise each time
+HIGHEST_LEVEL = 0.3  # share of separation examples at the highest noise level
 _AUDIBLE = -8.0  # log-mel around which a cell begins to be heard
-
-
-@dataclass(frozen=True)
-class Weights:
-    """How much each part of the objective counts."""
-
-    mask_share: float = 0.75  # of a batch's examples train the mask head
-    distortion: float = 0.25  # per dB, beside the cross-entropy
-    velocity: float = 0.3
-    highest_level: float = 0.3  # share of separation examples at the highest noise level
+_CHECKED_LEVELS = (0.25, 0.5, 0.75, 0.999)  # of the schedule, in validation
+_CHECK_SEED = 0
 
 
 @dataclass
@@ -56,36 +52,35 @@ class Inputs:
         )  # fmt: skip
 
 
-def join(first: Inputs, second: Inputs) -> Inputs:
-    """Put two batches of inputs behind one another."""
-    return Inputs(*(torch.cat(pair) for pair in zip(first.all(), second.all(), strict=True)))
+@dataclass
+class Encoded:
+    """Sources' spectra (B, S + 1, N, K), the stems' latents, and how much each cell is heard."""
+
+    spectra: Tensor
+    latents: Tensor
+    heard: Tensor
 
 
-def mask_inputs(mixture: Tensor, stems: int, highest: int) -> Inputs:
-    """Return the inputs that ask for the masks of full mixtures' latents (B, C, T, F)."""
-    batch, channels, time, bands = mixture.shape
-    kind = torch.zeros(batch, KINDS)
-    kind[:, FULL] = 1
-    none = torch.zeros(batch, stems, channels, time, bands)
-    level = torch.full((batch,), float(highest))
-    return Inputs(none, level, mixture, kind, none, torch.zeros(batch, stems, time))
+@dataclass
+class Noised:
+    """One batch of diffusion: inputs, the clean latents, the target v, the cells' weights."""
+
+    inputs: Inputs
+    latents: Tensor
+    target: Tensor
+    weights: Tensor
 
 
 class DenoiserTask:
-    """One trunk for masks and for the latents' diffusion; the VAE is frozen."""
+    """The latents' diffusion under conditions drawn at random; the VAE is frozen."""
 
     def __init__(
-        self,
-        spec: ModelSpec,
-        config: DenoiserConfig,
-        vae: Vae,
-        validation: Tensor,
-        weights: Weights | None = None,
+        self, spec: ModelSpec, config: DenoiserConfig, vae: Vae, validation: Tensor
     ) -> None:
         """Make the network; keep the validation examples (B, 5, N)."""
-        self.spec, self.config, self.weights = spec, config, weights or Weights()
+        self.spec, self.config = spec, config
         self.vae = channels_last(vae.eval().requires_grad_(False))
-        self.mel, self.sums = LogMel(spec.mel), BandSums(spec.mel)
+        self.mel = LogMel(spec.mel)
         self.model = channels_last(Denoiser(spec, config))
         self.network: nn.Module = self.model
         self.abar = alphas_cumprod(spec.schedule)
@@ -112,22 +107,19 @@ class DenoiserTask:
     def update(
         self, step: int, batch: Tensor, generator: torch.Generator, optimisers: Optimisers
     ) -> dict[str, float]:
-        """Do one step: the first examples train the masks, the rest the diffusion."""
-        masked = min(max(round(self.weights.mask_share * len(batch)), 1), len(batch) - 1)
-        spectra = self.mel.stft(batch)
-        inputs = mask_inputs(self._latents(spectra[:masked].sum(1)), self.stems, self.highest)
-        noisy, target, heard = self._noised(spectra[masked:], generator)
+        """Do one step at random levels, under random conditions."""
+        frames = batch.shape[-1] // self.spec.latent_hop
+        count = REPEATS * len(batch)
+        plans = [draw_plan(self.stems, frames, generator) for _ in range(count)]
+        full = torch.tensor([plan.mixture is not None and plan.kind == FULL for plan in plans])
+        level = self._levels(full, generator)
+        noised = self._noised(self._encoded(batch), plans, level, generator)
         with torch.autocast("cpu", torch.bfloat16):
-            v, logits = self.network(*join(inputs, noisy).all())
-        bands = self.sums(spectra[:masked])
-        logits = logits[:masked].float()
-        shares = share_loss(logits, bands)
-        decibels = distortion(logits.softmax(1), bands).mean()
-        error = ((v[masked:].float() - target).square() * heard).sum() / heard.sum()
-        w = self.weights
-        loss = shares + w.distortion * decibels + w.velocity * error + 0 * v[:masked].sum()
+            v = self.network(*noised.inputs.all())
+        errors = (v.float() - noised.target).square() * noised.weights
+        loss = errors.sum() / noised.weights.sum()
         descend(loss, self.model, optimisers["denoiser"])
-        return {"shares": shares.item(), "dB": decibels.item(), "v": error.item()}
+        return {"v": loss.item()}
 
     @torch.no_grad()
     def _latents(self, spectra: Tensor) -> Tensor:
@@ -138,35 +130,43 @@ class DenoiserTask:
         return mean.float() * self.vae.scale
 
     @torch.no_grad()
-    def _noised(self, spectra: Tensor, generator: torch.Generator) -> tuple[Inputs, Tensor, Tensor]:
-        """Draw diffusion examples: their inputs, the target v, and the cells' weights."""
-        batch = len(spectra)
+    def _encoded(self, sources: Tensor) -> Encoded:
+        """Encode sources (B, S + 1, N)."""
+        spectra = self.mel.stft(sources)
         stems = spectra[:, : self.stems]
-        latents = self._latents(stems.flatten(0, 1)).unflatten(0, (batch, self.stems))
-        frames = latents.shape[3]
-        plans = [draw_plan(self.stems, frames, generator) for _ in range(batch)]
-        mixture, kind = self._mixtures(spectra, plans)
+        latents = self._latents(stems.flatten(0, 1)).unflatten(0, (len(spectra), self.stems))
+        return Encoded(spectra, latents, self._heard(stems).expand_as(latents))
+
+    @torch.no_grad()
+    def _noised(
+        self, encoded: Encoded, plans: list[Plan], level: Tensor, generator: torch.Generator
+    ) -> Noised:
+        """Hide what the plans hide, add noise of the levels.
+
+        There are as many plans and levels as examples, or a multiple: then every example
+        takes part several times.
+        """
+        repeats = len(plans) // len(encoded.latents)
+        latents = encoded.latents.repeat(repeats, 1, 1, 1, 1)
+        mixture, kind = self._mixtures(encoded.spectra, plans)
         mask = torch.stack([plan.known_mask for plan in plans])
-        level = self._levels(kind, generator)
         noise = torch.randn(latents.shape, generator=generator)
         alpha, sigma = signal_and_noise(self.abar, level)
+        given = mask[:, :, None, :, None]
         inputs = Inputs(
-            alpha * latents + sigma * noise,
-            level.float(),
-            mixture,
-            kind,
-            latents * mask[:, :, None, :, None],
-            mask,
+            alpha * latents + sigma * noise, level.float(), mixture, kind, latents * given, mask
         )
-        heard = self._heard(stems) * (1 - mask)[:, :, None, :, None]
-        return inputs, velocity(latents, noise, alpha, sigma), heard.expand_as(latents)
+        target = velocity(latents, noise, alpha, sigma)
+        return Noised(
+            inputs, latents, target, encoded.heard.repeat(repeats, 1, 1, 1, 1) * (1 - given)
+        )
 
     def _mixtures(self, spectra: Tensor, plans: list[Plan]) -> tuple[Tensor, Tensor]:
         """Return the latents (B, C, T, F) and kinds (B, 2) of the plans' mixtures."""
-        parts = torch.stack(
-            [p.mixture if p.mixture is not None else torch.zeros(spectra.shape[1]) for p in plans]
-        )
-        latents = self._latents((spectra * parts[..., None, None]).sum(1))
+        silence = torch.zeros(spectra.shape[1])
+        parts = torch.stack([silence if p.mixture is None else p.mixture for p in plans])
+        parts = parts.reshape(-1, *spectra.shape[:2]).to(spectra.dtype)
+        latents = self._latents(torch.einsum("rbs,bsnk->rbnk", parts, spectra).flatten(0, 1))
         kind = torch.zeros(len(plans), KINDS)
         for row, plan in enumerate(plans):
             if plan.mixture is None:
@@ -175,51 +175,76 @@ class DenoiserTask:
                 kind[row, plan.kind] = 1
         return latents, kind
 
-    def _levels(self, kind: Tensor, generator: torch.Generator) -> Tensor:
+    def _levels(self, full: Tensor, generator: torch.Generator) -> Tensor:
         """Draw noise levels (B,); a share of the separation examples gets the highest."""
-        level = torch.randint(self.highest + 1, (len(kind),), generator=generator)
-        high = torch.rand(len(kind), generator=generator) < self.weights.highest_level
-        return torch.where(high & (kind[:, FULL] > 0), self.highest, level)
+        level = torch.randint(self.highest + 1, full.shape, generator=generator)
+        high = torch.rand(full.shape, generator=generator) < HIGHEST_LEVEL
+        return torch.where(high & full, self.highest, level)
 
     def _heard(self, stems: Tensor) -> Tensor:
         """Return weights (B, S, 1, T, F) in 0.2..1: latent cells that can be heard count more."""
         loudest = nn.functional.max_pool2d(self.mel.log_mel(stems), self.spec.latent_ratio)
         return 0.2 + 0.8 * torch.sigmoid(loudest - _AUDIBLE)[:, :, None]
 
-    @torch.no_grad()
-    def _masks(self, model: Denoiser, sources: Tensor) -> tuple[Tensor, Bands]:
-        """Return the masks (B, S + 1, N, M) of sources (B, S + 1, N), and their band sums."""
-        spectra = self.mel.stft(sources)
-        inputs = mask_inputs(self._latents(spectra.sum(1)), self.stems, self.highest)
-        with torch.autocast("cpu", torch.bfloat16):
-            _, logits = model(*inputs.all())
-        return logits.float().softmax(1), self.sums(spectra)
+    def _checks(self, frames: int) -> dict[str, Plan]:
+        """Return the conditions under which validation looks: one stem wanted, or all."""
+        plans = {}
+        for stem, name in enumerate(self.spec.stems):
+            given = torch.ones(self.stems)
+            given[stem] = 0
+            plans[f"add_{name}"] = Plan(None, BACKING, given[:, None].expand(-1, frames).clone())
+        nothing = torch.zeros(self.stems, frames)
+        plans["separate"] = Plan(torch.ones(self.stems + 1), FULL, nothing)
+        plans["generate"] = Plan(None, FULL, nothing)
+        return plans
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Return the mean SI-SDR improvement in dB for each source, where mixed."""
+        """Return the error of the estimated clean latents for each task, over all levels.
+
+        A latent has variance one: an error of 1 is that of knowing nothing.
+        """
         assert isinstance(model, Denoiser)
-        gains: list[Tensor] = []
-        active: list[Tensor] = []
-        for sources in self.validation.split(8):
-            masks, bands = self._masks(model, sources)
-            before = si_sdr(torch.ones_like(masks), bands)
-            gains.append(si_sdr(masks, bands) - before)
-            active.append(before.abs() < _MIXED)
-        gain, sounds = torch.cat(gains), torch.cat(active).float()
-        means = ((gain * sounds).sum(0) / sounds.sum(0).clamp_min(1)).tolist()
-        figures = {f"val_{n}_db": g for n, g in zip(SOURCES, means, strict=True)}
-        return figures | {"val_db": sum(means[: self.stems]) / self.stems}
+        frames = self.validation.shape[-1] // self.spec.latent_hop
+        generator = torch.Generator().manual_seed(_CHECK_SEED)
+        encoded = self._encoded(self.validation[:8])
+        count = len(encoded.latents)
+        figures = {}
+        for name, plan in self._checks(frames).items():
+            errors, total = 0.0, 0.0
+            for share in _CHECKED_LEVELS:
+                level = torch.full((count,), int(share * self.spec.schedule.steps))
+                noised = self._noised(encoded, [plan] * count, level, generator)
+                with torch.autocast("cpu", torch.bfloat16):
+                    v = model(*noised.inputs.all()).float()
+                alpha, sigma = signal_and_noise(self.abar, level)
+                clean = clean_from_velocity(noised.inputs.x, v, alpha, sigma)
+                square = (clean - noised.latents).square() * noised.weights
+                errors += square.sum().item()
+                total += noised.weights.sum().item()
+            figures[f"val_{name}"] = errors / total
+        return figures
 
     @torch.no_grad()
     def picture(self, model: nn.Module, path: Path) -> None:
-        """Draw a validation example's true stems above the masked mixture."""
+        """Draw a validation example's stems above what is estimated of each from the others.
+
+        The estimate is the mean of all that might be: blurred, but in the right places.
+        """
         assert isinstance(model, Denoiser)
         sources = self.validation[:1]
-        masks, _ = self._masks(model, sources)
-        mixture = self.mel(sources.sum(1))
-        masked = (mixture + masks[0].clamp_min(1e-6).log()).clamp_min(-11.5)
-        draw_mels(path, [list(self.mel(sources[0])), list(masked)], list(SOURCES))
+        encoded = self._encoded(sources)
+        generator = torch.Generator().manual_seed(_CHECK_SEED)
+        level = torch.full((1,), self.highest)
+        plans = self._checks(sources.shape[-1] // self.spec.latent_hop)
+        estimates = []
+        for stem, name in enumerate(self.spec.stems):
+            noised = self._noised(encoded, [plans[f"add_{name}"]], level, generator)
+            alpha, sigma = signal_and_noise(self.abar, level)
+            clean = clean_from_velocity(noised.inputs.x, model(*noised.inputs.all()), alpha, sigma)
+            estimates.append(self.vae.decode(clean[:, stem] / self.vae.scale)[0])
+        true = list(self.mel(sources[0, : self.stems]))
+        draw_mels(path, [true, estimates], self.spec.stems)
 
     def finish(self, model: nn.Module) -> None:
         """Nothing is measured at the end."""

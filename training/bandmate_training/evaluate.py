@@ -1,34 +1,31 @@
-"""The `evaluate` command: how well the shipped engine separates, beside baselines."""
+"""The `evaluate` command: how well the shipped engine separates, beside baselines.
+
+With `--table` also the paper's tables and what generated parts are worth.
+"""
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from bandmate_server.errors import CorpusError, OutputError, SettingsError
+from bandmate_server.errors import CorpusError, SettingsError
 from bandmate_server.session import Model, open_model
-from bandmate_server.version import bandmate_version
-from bandmate_training import curve, tables
+from bandmate_training import curve, generation_command, tables
+from bandmate_training.arrangements import ARRANGEMENTS
 from bandmate_training.clips import Clip, choose_clips, find_folders
+from bandmate_training.report import circumstances, head, prepare, progress_bar, write_whole
 from bandmate_training.scoring import Scores, evaluate_clips, summary_json
 from bandmate_training.systems import (
     System,
     diffusion,
     equal_split,
-    masks_of_head,
+    masks_of_separator,
     mixture_as_stem,
     oracle_masks,
     oracle_through_vae,
@@ -37,12 +34,29 @@ from bandmate_training.systems import (
 
 NO_MODEL = "none"
 REPORT, FIGURES, CURVE = "separation.md", "separation.json", "curve"
+MEL_TABLE = "2"
+TABLES = ("1", MEL_TABLE, "3", "context-fit", "vocoder")
 
 EPILOG = """\
 Writes separation.md and separation.json to OUT; with --curve also curve.md, .csv and .png.
+With --table, instead, a .md and a .json of each:
+  1            the paper's Table I: Frechet audio distance of the 14 arrangements
+  2            Table II: log-mel error per stem of separation, with the VAE's own
+  3            Table III: Frechet audio distance of total generation
+  context-fit  whether added parts keep to their context, its beat, and differ between takes
+  vocoder      the vocoder beside Griffin-Lim and the true wave
+
+Another system's output is scored in the same run by --system NAME=DIR. It lies in
+  DIR/<track>/<stem>.wav                      whole tracks, for table 2
+  DIR/<made>/<track>/<stem>.wav               whole tracks, or
+  DIR/<made>/<track>_from_<second>/<stem>.wav  clips, for tables 1, 3 and context-fit
+where <made> has the initials of the generated stems (B, BD, ... BDGP; in BDGP mix.wav may
+stand for the stems). What a system has no folder for is left out.
 
   bandmate-train evaluate --corpus corpus --clips 100 --out docs/evaluation
   bandmate-train evaluate --corpus slakh --split test --model none --estimates theirs --out eval
+  bandmate-train evaluate --corpus corpus --table 1 3 --system MSDM=msdm --out eval
+  bandmate-train evaluate --corpus slakh --split test --table 1 --vggish vggish.pth --out eval
 """
 
 
@@ -57,27 +71,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", default="mini", help="bundle's name or folder; none: no model (default: mini)")
     add("--estimates", type=Path, action="append", default=[], metavar="DIR",
         help="another system's stems, laid out like the corpus; may be repeated")  # fmt: skip
-    add("--clips", type=_positive, default=100, metavar="N", help="how many (default 100)")
-    add("--seconds", type=_seconds, default=10.24, metavar="S", help="of each (default 10.24)")
+    add("--clips", type=positive, default=100, metavar="N", help="how many (default 100)")
+    add("--seconds", type=clip_seconds, default=10.24, metavar="S", help="of each (default 10.24)")
     add("--seed", type=int, default=0, help="chooses the clips, draws the noise (default 0)")
     add("--steps", type=_steps, default=(4,), metavar="N,N",
-        help="diffusion steps to report beside the mask head; 0: none (default 4)")  # fmt: skip
+        help="diffusion steps to report beside the separator; 0: none (default 4)")  # fmt: skip
     add("--solver", choices=("ddim", "dpm"), default="ddim", help="of --steps (default: ddim)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
-    add("--threads", type=_positive, help="of ONNX Runtime (default: all cores)")
+    add("--threads", type=positive, help="of ONNX Runtime (default: all cores)")
     add("--curve", action="store_true", help="also measure error against number of steps")
-    add("--curve-clips", type=_positive, default=12, metavar="N", help="for it (default 12)")
-    add("--seeds", type=_positive, default=3, metavar="N", help="of it, to average (default 3)")
+    add("--curve-clips", type=positive, default=12, metavar="N", help="for it (default 12)")
+    add("--table", nargs="+", choices=TABLES, default=[], help="reports to make instead, see below")
+    add("--system", type=_named, action="append", default=[], metavar="NAME=DIR",
+        help="another system's output, see below; may be repeated")  # fmt: skip
+    add("--vggish", type=Path, metavar="FILE",
+        help="VGGish weights (torchvggish's) for the distances; default: musicnn")  # fmt: skip
+    add("--arrangements", type=_arrangements, metavar="B,BD", help="of table 1 (default: all 14)")
+    add("--takes", type=positive, default=2, metavar="N", help="of context-fit (default 2)")
+    add("--part-steps", type=positive, metavar="N", help="of generation (default: the model's)")
+    add("--guidance", type=float, metavar="W", help="of generation (default: the model's)")
+    add("--seeds", type=positive, default=3, metavar="N", help="of it, to average (default 3)")
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a number of 1 or more."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return value
 
 
-def _seconds(text: str) -> float:
+def _named(text: str) -> tuple[str, Path]:
+    name, sign, folder = text.partition("=")
+    if not (name and sign and folder):
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=DIR")
+    return name, Path(folder)
+
+
+def _arrangements(text: str) -> list[str]:
+    chosen = text.split(",")
+    if not set(chosen) <= set(ARRANGEMENTS):
+        raise argparse.ArgumentTypeError(f"{text} is not a list of {', '.join(ARRANGEMENTS)}")
+    return chosen
+
+
+def clip_seconds(text: str) -> float:
+    """Read a clip's length in seconds."""
     value = float(text)
     if not 1.0 <= value <= 600.0:
         raise argparse.ArgumentTypeError(f"{text} is not within 1 to 600")
@@ -92,89 +131,90 @@ def _steps(text: str) -> tuple[int, ...]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate, write the report, print its tables' place; return the exit status.
+    """Evaluate, write the reports, say where they are; return the exit status.
 
     Raises:
         BandmateError: the corpus, the model, the estimates or the folder are not usable.
     """
-    _prepare(args.out)
+    prepare(args.out)
     clips = choose_clips(find_folders(args.corpus, args.split), args.clips, args.seconds, args.seed)
     model = None
     if args.model != NO_MODEL:
         model = open_model(args.model, args.device, args.threads)
     elif args.curve:
         raise SettingsError("--curve needs a model, not none")
-    with _bar("evaluate", len(clips)) as advance:
-        scores = evaluate_clips(clips, _systems(args, model), model, advance)
+    args.system = _systems_given(args.system)
     facts = _facts(args, model, clips)
-    files = {
-        REPORT: _report(facts, scores).encode(),
-        FIGURES: _figures(facts, scores).encode(),
-    }
-    if args.curve and model is not None:
-        chosen = clips[: args.curve_clips]
-        with _bar("curve", len(chosen)) as advance:
-            points = curve.measure_curve(model, chosen, args.seeds, advance)
-        facts = _facts(args, model, chosen)
-        files |= {
-            f"{CURVE}.md": _curve_report(facts, points).encode(),
-            f"{CURVE}.csv": curve.curve_csv(points).encode(),
-            f"{CURVE}.png": curve.curve_picture(points),
-        }
-    for name, content in files.items():
-        _write(args.out / name, content)
-    sys.stderr.write(f"wrote {', '.join(str(args.out / name) for name in files)}\n")
+    for table in args.table or [""]:
+        if table in generation_command.REPORTS:
+            files = generation_command.report(table, args, model, clips, facts)
+        else:
+            files = _separation(table, args, model, clips, facts)
+        for name, content in files.items():
+            write_whole(args.out / name, content)
+        sys.stderr.write(f"wrote {', '.join(str(args.out / name) for name in files)}\n")
     return 0
 
 
-def _prepare(folder: Path) -> None:
-    """Make the folder of the report before hours are spent on it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"cannot write to {folder}: permission denied")
+def _systems_given(named: list[tuple[str, Path]]) -> dict[str, Path]:
+    """Return the folders of other systems by name.
+
+    Raises:
+        SettingsError: if two have one name.
+        CorpusError: if there is no such folder.
+    """
+    systems = dict(named)
+    if len(systems) < len(named):
+        raise SettingsError("--system: two systems have the same name")
+    for name, folder in systems.items():
+        if not folder.is_dir():
+            raise CorpusError(f"--system {name}={folder}: there is no such folder")
+    return systems
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+def _separation(table: str, args: argparse.Namespace, model: Model | None, clips: list[Clip],
+                facts: dict[str, Any]) -> dict[str, bytes]:  # fmt: skip
+    """Separate; return the report, or only the paper's Table II of it, and the curve."""
+    with progress_bar("evaluate", len(clips)) as advance:
+        scores = evaluate_clips(clips, _systems(args, model, clips), model, advance)
+    figures = _figures(facts, scores).encode()
+    if table == MEL_TABLE:
+        return {"table-2.md": _mel_report(facts, scores).encode(), "table-2.json": figures}
+    files = {REPORT: _report(facts, scores).encode(), FIGURES: figures}
+    if args.curve and model is not None:
+        chosen = clips[: args.curve_clips]
+        with progress_bar("curve", len(chosen)) as advance:
+            points = curve.measure_curve(model, chosen, args.seeds, advance)
+        files |= {
+            f"{CURVE}.md": _curve_report(_facts(args, model, chosen), points).encode(),
+            f"{CURVE}.csv": curve.curve_csv(points).encode(),
+            f"{CURVE}.png": curve.curve_picture(points),
+        }
+    return files
 
 
-@contextmanager
-def _bar(title: str, clips: int) -> Iterator[Callable[[], None]]:
-    """Draw a bar of clips with the time left, where stderr is a terminal."""
-    tqdm.monitor_interval = 0  # No watching thread for one bar.
-    with tqdm(total=clips, desc=title, unit="clip", disable=None, leave=False) as bar:
-
-        def advance() -> None:
-            bar.update()
-
-        yield advance
-
-
-def _systems(args: argparse.Namespace, model: Model | None) -> dict[str, System]:
+def _systems(args: argparse.Namespace, model: Model | None, clips: list[Clip]) -> dict[str, System]:
     """Return all systems to compare, by the names in the tables."""
     systems: dict[str, System] = {}
     if model is not None:
-        if model.spec.mask_head:
-            systems["mask head"] = partial(masks_of_head, model)
+        if model.spec.masks:
+            systems["separator"] = partial(masks_of_separator, model)
         for steps in args.steps:
             name = f"diffusion, {steps} {curve.LABELS[args.solver]} steps"
             systems[name] = partial(diffusion, model, steps, args.solver, args.seed)
-    for folder in args.estimates:
+    named = [(f"{folder.name} (files)", folder) for folder in args.estimates]
+    tracks = [clip.track for clip in clips]
+    for name, folder in args.system.items():
+        if any(
+            (folder / track).is_dir() or (folder / args.split / track).is_dir() for track in tracks
+        ):
+            named.append((name, folder))
+    for name, folder in named:
         inside = folder / args.split
         root = inside if inside.is_dir() else folder
         if not root.is_dir():
             raise CorpusError(f"no folder of estimates at {folder}")
-        systems[f"{folder.name} (files)"] = partial(stored, root)
+        systems[name] = partial(stored, root)
     systems["mixture as stem"] = mixture_as_stem
     systems["equal split"] = equal_split
     systems["oracle mel mask"] = oracle_masks
@@ -185,20 +225,11 @@ def _systems(args: argparse.Namespace, model: Model | None) -> dict[str, System]
 
 def _facts(args: argparse.Namespace, model: Model | None, clips: list[Clip]) -> dict[str, Any]:
     """Return what is needed to understand the figures and to measure them again."""
-    facts: dict[str, Any] = {
-        "command": command_line(args),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "version": bandmate_version(),
-        "machine": machine(),
+    return circumstances(command_line(args), model) | {
         "clips": len(clips),
         "songs": len({clip.track for clip in clips}),
         "rates": sorted({clip.rate for clip in clips}),
     }
-    if model is not None:
-        bundle = model.bundle
-        facts["model"] = {"name": bundle.name, "version": bundle.version, "hash": bundle.hash}
-        facts["provider"], facts["threads"] = model.provider, model.threads
-    return facts
 
 
 def command_line(args: argparse.Namespace) -> str:
@@ -210,42 +241,29 @@ def command_line(args: argparse.Namespace) -> str:
             words += [f"--{name}", str(getattr(args, name))]
     for folder in args.estimates:
         words += ["--estimates", str(folder)]
+    for name, folder in args.system.items():
+        words += ["--system", f"{name}={folder}"]
     words += ["--steps", ",".join(map(str, args.steps)) or "0"]
     if args.curve:
         words += ["--curve", "--curve-clips", str(args.curve_clips), "--seeds", str(args.seeds)]
+    if args.table:
+        words += _table_words(args)
     return shlex.join([*words, "--out", str(args.out)])
 
 
-def machine() -> str:
-    """Describe the processor."""
-    name = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        lines = information.read_text().splitlines()
-        name = next((s.split(":", 1)[1].strip() for s in lines if s.startswith("model name")), name)
-    return f"{name}, {os.cpu_count()} cores, {platform.system()}"
-
-
-def _head(title: str, facts: dict[str, Any]) -> str:
-    model = facts.get("model")
-    lines = [
-        f"# {title}",
-        "",
-        f"    {facts['command']}",
-        "",
-        f"{facts['clips']} clips of {facts['songs']} songs. {facts['machine']}.",
-    ]
-    if model is not None:
-        lines.append(
-            f"Model {model['name']} {model['version']}, hash `{model['hash'][:16]}`,"
-            f" {facts['provider']}, {facts['threads']} threads."
-        )
-    return "\n".join([*lines, f"Measured {facts['created'][:10]}.", "", ""])
+def _table_words(args: argparse.Namespace) -> list[str]:
+    words = ["--table", *args.table, "--takes", str(args.takes)]
+    if args.arrangements:
+        words += ["--arrangements", ",".join(args.arrangements)]
+    for option in ("vggish", "part_steps", "guidance"):
+        if getattr(args, option) is not None:
+            words += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
+    return words
 
 
 def _report(facts: dict[str, Any], scores: Scores) -> str:
     parts = [
-        _head("Separation", facts),
+        head("Separation", facts),
         tables.separation_table(scores),
         tables.NOTES,
         tables.counts_line(scores) + "\n",
@@ -256,11 +274,16 @@ def _report(facts: dict[str, Any], scores: Scores) -> str:
     return parts[0] + "\n".join(parts[1:])
 
 
+def _mel_report(facts: dict[str, Any], scores: Scores) -> str:
+    text = head("Table II: log-mel error of separation", facts)
+    return f"{text}{tables.mel_table(scores)}\n{tables.MEL_NOTES}"
+
+
 def _figures(facts: dict[str, Any], scores: Scores) -> str:
     rows = [{k: v for k, v in asdict(row).items() if v is not None} for row in scores.rows]
     return json.dumps(facts | {"systems": summary_json(scores), "scores": rows}, indent=1) + "\n"
 
 
 def _curve_report(facts: dict[str, Any], points: list[curve.Point]) -> str:
-    head = _head("Error against number of steps", facts)
-    return f"{head}![curve]({CURVE}.png)\n\n{curve.curve_table(points)}"
+    text = head("Error against number of steps", facts)
+    return f"{text}![curve]({CURVE}.png)\n\n{curve.curve_table(points)}"

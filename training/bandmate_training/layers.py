@@ -1,4 +1,4 @@
-"""Blocks that the mini networks share: residual convolutions and attention in 2-d."""
+"""Blocks that the networks share: residual convolutions and attention."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Module = TypeVar("Module", bound=nn.Module)
+Convolution = TypeVar("Convolution", bound=nn.Conv1d | nn.Conv2d | nn.Conv3d)
 
 
 def channels_last(module: Module) -> Module:
@@ -18,7 +19,7 @@ def channels_last(module: Module) -> Module:
     return module
 
 
-def zero(module: nn.Conv2d) -> nn.Conv2d:
+def zero(module: Convolution) -> Convolution:
     """Zero a convolution, so that its residual branch starts as the identity."""
     nn.init.zeros_(module.weight)
     if module.bias is not None:
@@ -49,24 +50,35 @@ class PlainBlock(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """A residual block whose second normalisation is scaled and shifted by an embedding."""
+    """A residual block whose second normalisation is scaled and shifted by an embedding.
+
+    A subclass may convolve in other dimensions (`conv`), or use the embedding otherwise:
+    `modulations` numbers per output channel, which `modulate` gets.
+    """
+
+    conv: type[nn.Conv2d] | type[nn.Conv3d] = nn.Conv2d
+    modulations = 2
 
     def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
         """Make a block of `inputs` to `outputs` channels."""
         super().__init__()
         self.first_norm = nn.GroupNorm(32, inputs)
-        self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.modulation = nn.Linear(embedding, 2 * outputs)
+        self.first = self.conv(inputs, outputs, 3, padding=1)
+        self.modulation = nn.Linear(embedding, self.modulations * outputs)
         self.second_norm = nn.GroupNorm(32, outputs)
-        self.second = zero(nn.Conv2d(outputs, outputs, 3, padding=1))
-        self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        self.second = zero(self.conv(outputs, outputs, 3, padding=1))
+        self.skip = self.conv(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """Map (B, inputs, T, F) and (B, embedding) to (B, outputs, T, F)."""
+        """Map (B, inputs, ...) and (B, embedding) to (B, outputs, ...)."""
         h = self.first(F.silu(self.first_norm(x)))
-        scale, shift = self.modulation(embedding)[..., None, None].chunk(2, dim=1)
-        h = self.second_norm(h) * (1 + scale) + shift
+        h = self.modulate(h, self.modulation(embedding))
         return self.skip(x) + self.second(F.silu(h))
+
+    def modulate(self, h: Tensor, modulation: Tensor) -> Tensor:
+        """Normalise (B, outputs, ...), then scale and shift by (B, modulations * outputs)."""
+        scale, shift = modulation[..., None, None].chunk(2, dim=1)
+        return self.second_norm(h) * (1 + scale) + shift
 
 
 class Attention(nn.Module):

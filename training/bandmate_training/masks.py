@@ -1,7 +1,7 @@
-"""Mask targets and their losses on mel bands.
+"""Mask targets and their losses on bands of the spectrum.
 
 A band's mask multiplies all its bins alike, so the error of a masked mixture is a quadratic
-in the mask whose three coefficients are sums over the band: exact, and a tenth of the cells.
+in the mask whose three coefficients are sums over the band: exact, and a quarter of the cells.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bandmate_server.mel import triangles
-from bandmate_server.spec import MelSpec
+from bandmate_server.bands import band_edges
+from bandmate_server.spec import BandSpec
 
 _FLOOR = 1e-3  # of the mixture's energy: what lies 30 dB below it counts as silence
 
@@ -28,20 +28,17 @@ class Bands:
 
 
 class BandSums(nn.Module):
-    """Sum powers over bands whose triangles add up to one at every bin."""
+    """Sum powers over the bins of every band."""
 
     weights: Tensor
 
-    def __init__(self, spec: MelSpec) -> None:
-        """Compute the weights of a spec's bands."""
+    def __init__(self, spec: BandSpec) -> None:
+        """Find the bins of a spec's bands."""
         super().__init__()
-        bins = torch.linspace(0, spec.sample_rate / 2, spec.fft_size // 2 + 1).double()
-        bank = torch.from_numpy(triangles(spec, bins.numpy()))
-        bank[-1, bins > bins[bank[-1].argmax()]] = 1.0  # the last band keeps the rest
-        bank[0, bins < bins[bank[0].argmax()]] = 1.0
-        bank = bank / bank.sum(dim=0)
-        both_parts = bank.T.float().repeat_interleave(2, dim=0)  # real and imaginary
-        self.register_buffer("weights", both_parts, persistent=False)
+        edges = torch.from_numpy(band_edges(spec))
+        bins = torch.arange(2 * int(edges[-1]))[:, None] // 2  # real and imaginary parts
+        inside = (bins >= edges[:-1]) & (bins < edges[1:])
+        self.register_buffer("weights", inside.float(), persistent=False)
 
     def forward(self, spectra: Tensor) -> Bands:
         """Sum the spectra (B, S + 1, N, K) of sources that add up to their mixture."""

@@ -30,6 +30,10 @@ class LogMel(nn.Module):
         The wave is reflect-padded by half a window on both sides; the frame that would
         stand after the last whole hop is left out.
         """
+        return self.all_frames(wave)[..., :-1, :]
+
+    def all_frames(self, wave: Tensor) -> Tensor:
+        """Return what `stft` does and the last frame (..., N / hop + 1, fft_size / 2 + 1)."""
         flat = wave.reshape(-1, wave.shape[-1])
         spectrum = torch.stft(
             flat,
@@ -40,8 +44,7 @@ class LogMel(nn.Module):
             pad_mode="reflect",
             return_complex=True,
         )
-        frames = wave.shape[-1] // self.spec.hop
-        spectrum = spectrum.transpose(-1, -2)[:, :frames]
+        spectrum = spectrum.transpose(-1, -2)
         return spectrum.reshape(*wave.shape[:-1], *spectrum.shape[-2:])
 
     def log_mel(self, spectrum: Tensor) -> Tensor:

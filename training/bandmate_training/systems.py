@@ -105,8 +105,8 @@ def _render(song: Song, masks: Track) -> dict[str, FloatArray]:
     return dict(zip(STEMS, stems, strict=True)) | {OTHER: other}
 
 
-def masks_of_head(model: Model, example: Example) -> Estimate:
-    """Separate with the mask head, as `bandmate separate` does."""
+def masks_of_separator(model: Model, example: Example) -> Estimate:
+    """Separate with the separator, as `bandmate separate` does."""
     settings = SeparateSettings(steps=0)
     return Estimate(separate(model, example.song.mixture, example.song.rate, settings))
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from bandmate_server.errors import CheckpointError
+from bandmate_training.muon import Muon
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +72,14 @@ class Options:
     out: Path
     minutes: float
     steps: int = 10**9
+    optimiser: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 4e-4
+    betas: tuple[float, float] = (0.9, 0.99)  # of AdamW
     warmup: int = 500  # steps of linear rise
+    rise_from: int = 1  # what the first step counts as in the rise; 0: its rate is zero
     cooldown: int = 0  # last of `steps`, in which the rate falls to zero
     average: float = 0.999  # EMA decay
+    average_from: int = 0  # what the first step counts as in the EMA's warm-up
     seed: int = 0
     workers: int = 1
     save_every: float = 5.0
@@ -83,7 +88,7 @@ class Options:
 
 def learning_rate(options: Options, step: int) -> float:
     """Return the rate of a step: a linear rise, a plateau, a linear fall at the end."""
-    rise = min(1.0, (step + 1) / options.warmup)
+    rise = min(1.0, (step + options.rise_from) / options.warmup)
     fall = min(1.0, (options.steps - step) / options.cooldown) if options.cooldown else 1.0
     return options.learning_rate * rise * max(0.0, fall)
 
@@ -125,6 +130,18 @@ def _stop_flag() -> Iterator[list[bool]]:
             signal.signal(number, handler)
 
 
+def _optimiser(module: nn.Module, options: Options) -> torch.optim.Optimizer:
+    if options.optimiser == "muon":
+        return Muon(module, options.learning_rate)
+    return torch.optim.AdamW(
+        module.parameters(),
+        lr=options.learning_rate,
+        betas=options.betas,
+        weight_decay=0.01,
+        fused=True,
+    )
+
+
 class Trainer:
     """Run a task on a data set of batches, from scratch or from a checkpoint."""
 
@@ -134,14 +151,7 @@ class Trainer:
         self.shadow = shadow.requires_grad_(False).eval()
         self.shadow.load_state_dict(task.model.state_dict())
         self.optimisers: Optimisers = {
-            name: torch.optim.AdamW(
-                module.parameters(),
-                lr=options.learning_rate,
-                betas=(0.9, 0.99),
-                weight_decay=0.01,
-                fused=True,
-            )
-            for name, module in task.modules().items()
+            name: _optimiser(module, options) for name, module in task.modules().items()
         }
         self.step, self.minutes = 0, 0.0
         self.rank = int(os.environ.get("RANK", "0"))
@@ -198,7 +208,8 @@ class Trainer:
                 group["lr"] = rate
         generator = step_generator(self.options.seed, self.step, self.rank)
         figures = self.task.update(self.step, batch, generator, self.optimisers)
-        average_into(self.shadow, self.task.model, self.step, self.options.average)
+        counted = self.step + self.options.average_from
+        average_into(self.shadow, self.task.model, counted, self.options.average)
         self.step += 1
         return figures
 

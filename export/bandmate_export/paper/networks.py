@@ -1,0 +1,101 @@
+"""The published networks, ready to be exported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor
+
+from bandmate_export.networks import rounded
+from bandmate_export.paper.unet import denoiser_graph
+from bandmate_export.paper.vae import decoder_graph, encoder_graph
+from bandmate_export.paper.vocoder import vocoder_graph
+from bandmate_server.errors import CheckpointError
+from bandmate_server.spec import PAPER, ModelSpec
+from bandmate_training.checkpoint import load_published
+from bandmate_training.mel import LogMel
+from bandmate_training.paper.files import sort_files
+from bandmate_training.paper.unet import UNet
+from bandmate_training.paper.vae import Vae, mean_and_deviation
+from bandmate_training.paper.vocoder import Vocoder
+
+Reference = Callable[[dict[str, Tensor]], Sequence[Tensor]]
+
+
+@dataclass(frozen=True)
+class PaperNetworks:
+    """What a bundle of the published system is made of."""
+
+    spec: ModelSpec
+    vae: Vae
+    denoiser: UNet
+    vocoder: Vocoder
+    scale: float
+    history: dict[str, dict[str, Any]]
+
+    def rounded(self) -> PaperNetworks:
+        """Return copies whose large weights have float16 values."""
+        return replace(
+            self,
+            vae=rounded(self.vae),
+            denoiser=rounded(self.denoiser),
+            vocoder=rounded(self.vocoder),
+        )
+
+    def graphs(self, half: bool) -> dict[str, onnx.ModelProto]:
+        """Return the graphs by name."""
+        return {
+            "encoder": encoder_graph(self.vae, self.spec, self.scale, half),
+            "denoiser": denoiser_graph(self.denoiser, self.spec, half),
+            "decoder": decoder_graph(self.vae, self.spec, self.scale, half),
+            "vocoder": vocoder_graph(self.vocoder, self.spec, half),
+        }
+
+    def references(self) -> dict[str, Reference]:
+        """Return for each graph a function that computes its outputs in torch."""
+        return {
+            "encoder": self._encode,
+            "denoiser": self._denoise,
+            "decoder": lambda feeds: (self.vae.decode(feeds["latent"] / self.scale)[:, 0],),
+            "vocoder": lambda feeds: (self.vocoder(feeds["log_mel"].transpose(1, 2))[:, 0],),
+        }
+
+    def _encode(self, feeds: dict[str, Tensor]) -> Sequence[Tensor]:
+        log_mel = LogMel(self.spec.mel)(feeds["wave"])
+        mean, deviation = mean_and_deviation(self.vae.encode(log_mel[:, None]))
+        return log_mel, mean * self.scale, deviation * self.scale
+
+    def _denoise(self, feeds: dict[str, Tensor]) -> Sequence[Tensor]:
+        """Return x0, one half of the guidance after the other."""
+        x, level, guidance = feeds["x"], feeds["level"], feeds["guidance"].tolist()
+        noise = torch.zeros_like(x)
+        for weight, mixture in zip(guidance, feeds["mixture"], strict=True):
+            noise += weight * self.denoiser(x, level, mixture)
+        alpha, sigma = (feeds[k].reshape(-1, 1, 1, 1, 1) for k in ("alpha", "sigma"))
+        return ((sum(guidance) * x - sigma * noise) / alpha,)
+
+
+def read_paper_networks(paths: list[Path], ema: bool = True) -> PaperNetworks:
+    """Read published files, in any order.
+
+    Raises:
+        CheckpointError: if one is missing or unusable, or the network has other stems.
+    """
+    files = sort_files(paths)
+    found = load_published(
+        files["checkpoint"], vae=files.get("vae"), vocoder=files.get("vocoder"), ema=ema
+    )
+    stems = found.unet.config.stems
+    if stems != len(PAPER.stems):
+        raise CheckpointError(
+            f"{files['checkpoint']}: for {stems} stems, expected {len(PAPER.stems)}"
+        )
+    sources = {kind: files.get(kind, files["checkpoint"]) for kind in ("vae", "vocoder")}
+    sources["denoiser"] = files["checkpoint"]
+    history = {kind: {"file": sources[kind].name} for kind in ("vae", "denoiser", "vocoder")}
+    return PaperNetworks(PAPER, found.vae, found.unet, found.vocoder, found.scale_factor, history)

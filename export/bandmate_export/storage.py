@@ -1,0 +1,52 @@
+"""Models as files: one of its own for the weights of a large one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import onnx
+from onnx import external_data_helper
+
+LARGEST_WHOLE = 1 << 29  # bytes: a protobuf holds 2 GB at most, and takes its size twice to read
+SMALLEST_OUTSIDE = 1 << 12  # bytes: smaller weights stay in the model
+
+
+def write_graph(folder: Path, name: str, model: onnx.ModelProto) -> list[str]:
+    """Write a model and return the names of its files, the model's first.
+
+    The weights of a large one go into `<name>.data`, which ONNX Runtime maps into memory.
+    """
+    if weight_bytes(model) <= LARGEST_WHOLE:
+        write_file(folder / name, model.SerializeToString(deterministic=True))
+        return [name]
+    data = f"{name}.data"
+    with (folder / data).open("wb") as file:
+        for tensor in model.graph.initializer:
+            if len(tensor.raw_data) >= SMALLEST_OUTSIDE:
+                _move_out(tensor, data, file.tell())
+                file.write(tensor.raw_data)
+                file.write(bytes(-file.tell() % SMALLEST_OUTSIDE))
+                tensor.ClearField("raw_data")
+        file.flush()
+        os.fsync(file.fileno())
+    write_file(folder / name, model.SerializeToString(deterministic=True))
+    onnx.checker.check_model(str(folder / name), full_check=True)
+    return [name, data]
+
+
+def weight_bytes(model: onnx.ModelProto) -> int:
+    """Return the size of a model's weights."""
+    return sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+
+
+def _move_out(tensor: onnx.TensorProto, location: str, offset: int) -> None:
+    external_data_helper.set_external_data(tensor, location, offset, len(tensor.raw_data))
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file and put it on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

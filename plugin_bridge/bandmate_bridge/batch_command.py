@@ -1,0 +1,175 @@
+"""`bandmate batch`: every song of folders, patterns and lists, on all cores or a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from bandmate_bridge.arguments import UsageError
+from bandmate_bridge.batch_inputs import find_songs
+from bandmate_bridge.batch_lock import folder_lock
+from bandmate_bridge.batch_plan import Plan, Work, check_template, collisions
+from bandmate_bridge.batch_pool import run_pool
+from bandmate_bridge.batch_ray import require_ray, run_ray
+from bandmate_bridge.batch_report import Tally, table, write_report
+from bandmate_bridge.batch_song import Outcome, sweep
+from bandmate_bridge.chains import Chains, read_chains
+from bandmate_bridge.console import fail, say, say_json, warn
+from bandmate_bridge.host import ChainHost
+from bandmate_bridge.interrupts import Interrupt
+from bandmate_bridge.progress_bar import progress_bar
+from bandmate_server import bundle, open_model
+from bandmate_server.errors import Cancelled, SettingsError
+from bandmate_server.settings import PartSettings, SeparateSettings
+from bandmate_server.spec import OTHER, STEMS
+
+
+def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
+    """Do every song and return the exit status: 1 if any failed.
+
+    Raises:
+        UsageError: if the options contradict each other, or there are no songs.
+        BandmateError: if chains, model or output folder cannot be used.
+        Cancelled: if the user stopped the work; the report is written all the same.
+    """
+    plan, jobs = _plan(options)
+    if options.ray is not None:
+        require_ray()
+    works = _works(options)
+    found = bundle.load_bundle(bundle.find_bundle(options.model))
+    _check_chains(plan, options)
+    with (
+        folder_lock(plan.out),
+        progress_bar("batch", quiet=options.quiet) as progress,
+    ):
+        sweep(plan.out)
+        tally = Tally(works, progress)
+        cancelled = None
+        try:
+            jobs = _run(plan, works, jobs, tally, options, interrupt)
+        except Cancelled as error:
+            cancelled = error
+        sweep(plan.out)
+        model = {"name": found.name, "version": found.version, "hash": found.hash}
+        report = tally.report(plan, model, jobs)
+        path = write_report(report, plan.out)
+    if cancelled is not None:
+        raise cancelled
+    failed = report["counts"]["failed"]
+    if options.json:
+        say_json({"command": "batch", "ok": not failed, "report": str(path), **report})
+    elif not options.quiet:
+        for line in table(report):
+            say(line)
+    return 1 if failed else 0
+
+
+def _plan(options: argparse.Namespace) -> tuple[Plan, int]:
+    """Return the plan and how many songs are done at a time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    jobs = options.jobs or cores or 1
+    threads = 1 if options.ray else max(1, (cores or 1) // jobs)
+    try:
+        settings = _settings(options)
+        check_template(options.template, settings.format)
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
+    chains = read_chains(options.chains) if options.chains else None
+    plan = Plan(
+        out=options.out.absolute(),
+        template=options.template,
+        settings=settings,
+        model=options.model,
+        device=options.device,
+        threads=options.threads or threads,
+        added=options.stems if options.task == "add" else (),
+        chains=chains,
+        chains_hash=chains.fingerprint() if chains else "",
+        mixdown=bool(options.mixdown or chains or options.minus),
+        minus=options.minus or (),
+        dawproject=options.dawproject,
+        resume=options.resume,
+        force=options.force,
+    )
+    _check_stems(plan, chains)
+    return plan, jobs
+
+
+def _settings(options: argparse.Namespace) -> SeparateSettings | PartSettings:
+    names = ["start", "end", "steps", "solver", "guidance", "eta", "seed", "format", "bit_depth"]
+    chosen = {name: getattr(options, name) for name in names}
+    if options.task == "separate":
+        return SeparateSettings(stems=options.stems, render=options.render, **chosen)
+    if not options.stems:
+        raise UsageError("--task add needs --stems: what to add, such as --stems piano")
+    if options.render != "mask":
+        raise UsageError("--render is for --task separate: added parts have no mask")
+    return PartSettings(**chosen)
+
+
+def _check_stems(plan: Plan, chains: Chains | None) -> None:
+    """Refuse chains for, and a mixdown without, stems that are not made."""
+    if isinstance(plan.settings, SeparateSettings):
+        made = (*(plan.settings.stems or STEMS), OTHER)
+    else:
+        made = plan.added
+    for name in (*(chains.stems if chains else ()), *plan.minus):
+        if name not in made:
+            raise UsageError(f"{name} is not among the stems that are made: {', '.join(made)}")
+
+
+def _works(options: argparse.Namespace) -> list[Work]:
+    songs = find_songs(options.inputs, options.out)
+    if not songs:
+        raise UsageError(f"no audio files in {', '.join(options.inputs)}")
+    takes = range(1, options.takes + 1) if options.takes > 1 else (0,)
+    return [Work(song, take) for take in takes for song in songs]
+
+
+def _check_chains(plan: Plan, options: argparse.Namespace) -> None:
+    """Find out before the night what in the chains cannot work at all.
+
+    A plug-in that cannot be loaded fails each song on its own, as one that crashes does.
+    """
+    if plan.chains is not None:
+        separates = any(step.separate for _, _, step in plan.chains.all_steps())
+        model = open_model(options.model, device="cpu", threads=1) if separates else None
+        ChainHost(plan.chains, model)
+
+
+def _run(
+    plan: Plan,
+    works: list[Work],
+    jobs: int,
+    tally: Tally,
+    options: argparse.Namespace,
+    interrupt: Interrupt,
+) -> int:
+    """Do the works that can be done, and return how many workers there were."""
+    refused = collisions(plan, works)
+    for index, error in refused.items():
+        work = works[index]
+        _ended(tally, options, index, Outcome(str(work.song.path), work.take, "failed", error))
+
+    def done(index: int, outcome: Outcome) -> None:
+        _ended(tally, options, index, outcome)
+
+    left = {index: work for index, work in enumerate(works) if index not in refused}
+    interrupt.begin()
+    try:
+        if options.ray is not None:
+            stop = interrupt.requested
+            return run_ray(plan, left, options.ray, options.jobs, done, warn, stop)
+        run_pool(plan, left, jobs, done, tally.part, warn, interrupt.requested)
+        return min(jobs, len(left))
+    finally:
+        interrupt.end()
+
+
+def _ended(tally: Tally, options: argparse.Namespace, index: int, outcome: Outcome) -> None:
+    tally.done(index, outcome)
+    if outcome.error is not None:
+        fail(outcome.error)
+    for warning in outcome.warnings:
+        if not options.quiet:
+            warn(f"{outcome.input}: {warning}")

@@ -1,0 +1,62 @@
+"""`bandmate serve`: the OSC server, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+
+from bandmate_bridge.console import say, say_json
+from bandmate_bridge.interrupts import Interrupt
+from bandmate_bridge.token_file import read_token
+from bandmate_server.bundle import find_bundle
+from bandmate_server.osc import Server, ServerSettings
+from bandmate_server.structured_log import start_logging
+
+WORKDIR_VARIABLE = "BANDMATE_WORKDIR"
+
+
+def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
+    """Serve until interrupted and return the exit status.
+
+    Raises:
+        BandmateError: if the server cannot start.
+    """
+    find_bundle(options.model)
+    start_logging(options.verbose)
+    settings = ServerSettings(
+        workdir=options.workdir or default_workdir(),
+        host=options.host,
+        port=options.port,
+        allow=tuple(options.allow),
+        model=options.model,
+        devices=tuple(options.device or ["auto"]),
+        threads=options.threads,
+        token=read_token(options.token_file),
+        verbose=options.verbose,
+    )
+    server = Server(settings)
+
+    def ready(port: int) -> None:
+        workdir = str(settings.workdir.resolve())
+        if options.json:
+            about = {"host": settings.host, "port": port, "workdir": workdir, "pid": os.getpid()}
+            say_json(about)
+        else:
+            say(
+                f"bandmate listens on {settings.host}:{port} (OSC, UDP and TCP), works in {workdir}"
+            )
+
+    interrupt.begin()
+    asyncio.run(server.run(interrupt.requested, ready))
+    return 0
+
+
+def default_workdir() -> Path:
+    """Return the folder for jobs where none is given."""
+    named = os.environ.get(WORKDIR_VARIABLE)
+    if named:
+        return Path(named)
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "bandmate" / "work"

@@ -1,0 +1,47 @@
+"""Small files that appear whole or not at all, also to a process that looks at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file by renaming a finished one into place.
+
+    This survives a killed process. It does not wait for the disk, as a server that answers
+    at once cannot: what a power cut damages is reported when it is read.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        if isinstance(content, str):
+            content = content.encode("utf-8", "backslashreplace")
+        partial.write_bytes(content)
+        os.replace(partial, path)  # noqa: PTH105 - one call for both systems
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object as `write_whole` does."""
+    write_whole(path, json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no JSON object.
+    """
+    value = json.loads(path.read_bytes())
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds no JSON object")
+    return value

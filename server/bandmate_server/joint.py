@@ -1,0 +1,188 @@
+"""Sampling of new parts: all stems' latents over all windows, denoised jointly.
+
+At every step the estimates of overlapping windows are averaged, so that neighbours agree. The
+learnt presets are told what is given; for the paper's, given latents replace the noisy ones at
+every step. Guidance compares that with an estimate that knows of nothing at all: it starts from
+the same noise, and what is given never enters its latents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bandmate_server.arrays import FloatArray
+from bandmate_server.estimate import Diffusion, latent_noise
+from bandmate_server.progress import Monitor
+from bandmate_server.sampler import Step, add_noise, reference_steps, sample, trailing_steps
+from bandmate_server.session import Condition, Model
+from bandmate_server.windows import Layout, fade_weights
+
+ROWS = 4  # windows and halves of the guidance that are denoised in one call
+
+
+@dataclass(frozen=True)
+class Sampling(Diffusion):
+    """How to sample a new part: all settings decided.
+
+    resample: how often every step is done.
+    """
+
+    resample: int = 1
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is given over all windows; L latent frames from the first window's beginning.
+
+    known: clean latents (S, C, L, F), zeros where none are given.
+    mask: (S, L), 1 = given.
+    mixture: latent (C, L, F) of a mix, or None.
+    full: whether the stems sum to the mix; else they come on top of it.
+    """
+
+    known: FloatArray
+    mask: FloatArray
+    mixture: FloatArray | None = None
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a variation starts: clean latents (S, C, L, F), noised to `level`."""
+
+    latents: FloatArray
+    level: int
+
+
+class Windows:
+    """The windows of a layout on the axis of L latent frames (axis 2 of latents)."""
+
+    def __init__(self, layout: Layout):
+        self.first = layout.starts[0]
+        self.length = layout.stop - self.first
+        begins = [start - self.first for start in layout.starts]
+        self.places = [slice(begin, begin + layout.window) for begin in begins]
+        self._fade = fade_weights(layout.window, layout.overlap)[:, None]
+        self._weight = np.zeros((self.length, 1), np.float32)
+        for place in self.places:
+            self._weight[place] += self._fade
+
+    def mean(self, estimates: Sequence[FloatArray]) -> FloatArray:
+        """Return the weighted mean (S, C, L, F) of every window's estimate (S, C, T, F)."""
+        shape = (*estimates[0].shape[:2], self.length, estimates[0].shape[3])
+        total = np.zeros(shape, np.float32)
+        for place, estimate in zip(self.places, estimates, strict=True):
+            total[:, :, place] += self._fade * estimate
+        total /= self._weight
+        return total
+
+
+class Play:
+    """One take in the making.
+
+    Args:
+        model: any.
+        context: what is given.
+        layout: of the windows.
+        how: to sample.
+        monitor: hears of every call of the denoiser.
+    """
+
+    def __init__(
+        self, model: Model, context: Context, layout: Layout, how: Sampling, monitor: Monitor
+    ):
+        self._model, self._context, self._how, self._monitor = model, context, how, monitor
+        self._windows = Windows(layout)
+        self._mask = context.mask[:, None, :, None]
+        self._learnt = model.spec.conditioning == "learnt"
+        deaf = not context.mask.any() and context.mixture is None
+        told = 0.0 if deaf else how.guidance
+        self._weights = [(told, True), (1.0 - told, False)]
+        self._weights = [half for half in self._weights if half[0] != 0.0]
+        self._calls, self._expected = 0, 1
+
+    def latents(self, begin: float, end: float, origin: Origin | None = None) -> FloatArray:
+        """Return the clean latents (S, C, L, F), given ones as they are.
+
+        Args:
+            begin: share of the stage "play" that is done.
+            end: the same when this returns.
+            origin: where to start; None is nothing but noise.
+        """
+        how = self._how
+        steps = part_steps(self._model, how.steps, origin.level if origin else None)
+        self._expected = (len(steps) - 1) * how.resample + 1
+        x = self._noise(0)
+        if origin is not None:
+            x = add_noise(origin.latents, x, steps[0].alpha)
+
+        def estimate(x: FloatArray, level: int) -> FloatArray:
+            return self._estimate(x, level, lambda done: self._report(begin, end, done))
+
+        found = sample(
+            estimate,
+            x,
+            steps,
+            how.solver,
+            how.eta,
+            lambda draw: self._noise(1 + 2 * draw),
+            resample=how.resample,
+        )
+        return self._replaced(found, self._context.known)
+
+    def _report(self, begin: float, end: float, done: float) -> None:
+        """Report the steps behind us and the share of this one that is done."""
+        share = (self._calls + done) / self._expected
+        self._monitor.report("play", begin + (end - begin) * share)
+
+    def _estimate(self, x: FloatArray, level: int, report: Callable[[float], None]) -> FloatArray:
+        """Return the guided estimate; where latents are given, that of what knows nothing."""
+        alpha = float(self._model.alphas[level])
+        fresh = self._noise(0 if self._learnt else 2 + 2 * self._calls)
+        told = self._replaced(x, add_noise(self._context.known, fresh, alpha))
+        rows = [(place, half) for place in self._windows.places for _, half in self._weights]
+        found: list[FloatArray] = []
+        for first in range(0, len(rows), ROWS):
+            report(first / len(rows))
+            some = rows[first : first + ROWS]
+            noisy = np.stack([(told if half else x)[:, :, place] for place, half in some])
+            conditions = [self._condition(place) if half else Condition() for place, half in some]
+            found.extend(self._model.denoise_each(noisy, level, conditions))
+        self._calls += 1
+        halves = {
+            half: self._windows.mean(found[index :: len(self._weights)])
+            for index, (_, half) in enumerate(self._weights)
+        }
+        guided = np.sum([weight * halves[half] for weight, half in self._weights], axis=0)
+        return self._replaced(guided, halves.get(False, self._context.known))
+
+    def _condition(self, place: slice) -> Condition:
+        """Return what one window is told."""
+        context = self._context
+        mixture = None if context.mixture is None else context.mixture[None, :, place]
+        if not self._learnt:
+            return Condition(mixture)
+        known, mask = context.known[None, :, :, place], context.mask[None, :, place]
+        return Condition(mixture, context.full, known, mask)
+
+    def _replaced(self, x: FloatArray, other: FloatArray) -> FloatArray:
+        """Return x with `other` where latents are given."""
+        return np.where(self._mask > 0.0, other, x).astype(np.float32, copy=False)
+
+    def _noise(self, draw: int) -> FloatArray:
+        spec, windows = self._model.spec, self._windows
+        cell = (len(spec.stems), spec.latent_channels, spec.latent_bands)
+        return latent_noise(self._how.seed, draw, windows.first, windows.length, cell)
+
+
+def part_steps(model: Model, count: int, highest: int | None = None) -> list[Step]:
+    """Return the steps that suit the model, from the level `highest` down."""
+    if model.spec.conditioning == "learnt":
+        return trailing_steps(model.alphas, count, highest)
+    steps = reference_steps(model.alphas, count)
+    if highest is None:
+        return steps
+    return [step for step in steps if step.level <= highest] or steps[-1:]

@@ -1,0 +1,288 @@
+"""The OSC server: UDP and TCP on one port, the queue and its workers, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from bandmate_server.announcer import Announcer
+from bandmate_server.errors import ProtocolError, ServerError
+from bandmate_server.files import write_json
+from bandmate_server.jobs import JobStore
+from bandmate_server.lock import lock_folder
+from bandmate_server.network import DEFAULT_HOST, DEFAULT_PORT, is_loopback
+from bandmate_server.paths import AllowedFolders
+from bandmate_server.peers import TcpPeer, UdpPeer
+from bandmate_server.protocol import FrameSplitter, encode
+from bandmate_server.queueing import JobQueue
+from bandmate_server.service import Service, Surroundings
+from bandmate_server.transfers import ServerFiles, Transfers
+from bandmate_server.version import bandmate_version
+from bandmate_server.worker import WorkerSettings
+from bandmate_server.workers import WorkerProcess
+
+TICK_SECONDS = 0.1
+UDP_BUFFER = 4 << 20  # bytes that wait for us while we are busy
+MAX_CONNECTIONS = 256
+PARTIAL_SECONDS = 30.0  # that a TCP packet may take to arrive
+PORT_TRIES = 20
+LEAST_TOKEN = 16  # characters
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What a server is started with.
+
+    workdir: for jobs, uploads and the mailbox; made if missing.
+    allow: folders whose audio may be named.
+    devices: one worker for each.
+    port: 0 takes a free one.
+    token: needed beyond loopback.
+    """
+
+    workdir: Path
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    allow: tuple[Path, ...] = ()
+    model: str = "mini"
+    devices: tuple[str, ...] = ("auto",)
+    threads: int | None = None
+    token: str | None = None
+    verbose: bool = False
+
+
+def check_token(host: str, token: str | None) -> None:
+    """Refuse to be reachable from other machines without a good token.
+
+    Raises:
+        ServerError: saying what to do.
+    """
+    if token is not None and (len(token) < LEAST_TOKEN or not token.isprintable()):
+        raise ServerError(f"the token is too weak: expected {LEAST_TOKEN} printable characters")
+    if token is None and not is_loopback(host):
+        raise ServerError(
+            f"{host} can be reached from other machines: give --token-file, or BANDMATE_TOKEN"
+        )
+
+
+class Server:
+    """Everything a server has; `run` is its life.
+
+    Args:
+        settings: where and with what.
+
+    Raises:
+        ServerError: if the token is missing, or another server has the workdir.
+    """
+
+    def __init__(self, settings: ServerSettings):
+        check_token(settings.host, settings.token)
+        self._settings = settings
+        try:
+            for name in ("jobs", "inbox", "put"):
+                (settings.workdir / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ServerError(f"cannot use {settings.workdir}: {error}") from error
+        self._workdir = settings.workdir.resolve()
+        if not str(self._workdir).isprintable():
+            raise ServerError(f"{self._workdir} cannot stand in a mailbox: choose a plainer name")
+        self._lock = lock_folder(self._workdir)
+        self._announcer = Announcer()
+        store = JobStore(self._workdir / "jobs")
+        store.load()
+        self._queue = JobQueue(store, self._workdir / "inbox", self._announcer.announce)
+        allowed = AllowedFolders([self._workdir, *settings.allow])
+        around = Surroundings(
+            self._workdir,
+            store,
+            self._queue,
+            self._announcer,
+            ServerFiles(self._workdir, allowed),
+            Transfers(self._workdir),
+            self._engine,
+            settings.token,
+        )
+        self._service = Service(around)
+        self._workers: list[WorkerProcess] = []
+        self._connections: set[_TcpConnection] = set()
+
+    async def run(self, stop: Callable[[], bool], ready: Callable[[int], None]) -> None:
+        """Serve until `stop` says so.
+
+        Args:
+            stop: asked ten times a second.
+            ready: hears the port once all is open.
+
+        Raises:
+            ServerError: if the port cannot be had.
+        """
+        loop = asyncio.get_running_loop()
+        datagrams, listener, port = await self._open_ports(loop)
+        try:
+            self._queue.recover()
+            self._workers = [self._worker(device) for device in self._settings.devices]
+            self._queue.employ(self._workers)
+            self._announce_self(port)
+            ready(port)
+            while not stop():
+                self._queue.tick()
+                self._drop_unfinished()
+                await asyncio.sleep(TICK_SECONDS)
+        finally:
+            _logger.info("stopping")
+            listener.close()
+            datagrams.close()
+            for connection in list(self._connections):
+                connection.close()
+            await self._queue.stop()
+            (self._workdir / "server.json").unlink(missing_ok=True)
+            if self._lock is not None:
+                os.close(self._lock)
+
+    def _engine(self) -> tuple[str, str]:
+        providers = dict.fromkeys(worker.provider for worker in self._workers)
+        return self._workers[0].model, ",".join(providers)
+
+    def _worker(self, device: str) -> WorkerProcess:
+        chosen = self._settings
+        allow = tuple(str(folder.resolve()) for folder in chosen.allow)
+        settings = WorkerSettings(
+            str(self._workdir), allow, chosen.model, device, chosen.threads, chosen.verbose
+        )
+        return WorkerProcess(settings, self._lock, self._queue.hear)
+
+    def _announce_self(self, port: int) -> None:
+        """Leave a file that says where we are, for those that look before they ask."""
+        about = {
+            "pid": os.getpid(),
+            "host": self._settings.host,
+            "port": port,
+            "version": bandmate_version(),
+            "model": self._settings.model,
+            "started": time.time(),
+        }
+        try:
+            write_json(self._workdir / "server.json", about)
+        except OSError as error:
+            raise ServerError(f"cannot write to {self._workdir}: {error.strerror}") from error
+
+    async def _open_ports(
+        self, loop: asyncio.AbstractEventLoop
+    ) -> tuple[asyncio.DatagramTransport, asyncio.Server, int]:
+        """Open TCP and UDP on the same port; a free one may be free for one of them only."""
+        host, wanted = self._settings.host, self._settings.port
+        for _ in range(PORT_TRIES):
+            try:
+                listener = await loop.create_server(
+                    lambda: _TcpConnection(self._service, self._announcer, self._connections),
+                    host,
+                    wanted,
+                )
+                port: int = listener.sockets[0].getsockname()[1]
+            except OSError as error:
+                raise ServerError(f"cannot listen on {host}:{wanted}: {error}") from error
+            try:
+                datagrams, _ = await loop.create_datagram_endpoint(
+                    lambda: _Datagrams(self._service), local_addr=(host, port)
+                )
+            except OSError as error:
+                listener.close()
+                if wanted:
+                    raise ServerError(f"cannot listen on {host}:{wanted}: {error}") from error
+                continue
+            raw = datagrams.get_extra_info("socket")
+            with contextlib.suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER)
+            return datagrams, listener, port
+        raise ServerError(f"no port on {host} is free for both UDP and TCP")
+
+    def _drop_unfinished(self) -> None:
+        """Close connections whose packet has stopped half-way."""
+        now = time.monotonic()
+        for connection in list(self._connections):
+            if connection.partial_since and now - connection.partial_since > PARTIAL_SECONDS:
+                _logger.warning("a TCP packet stopped half-way: connection closed")
+                connection.close()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """The UDP socket."""
+
+    def __init__(self, service: Service):
+        self._service = service
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # asyncio's own kind does not inherit from the type that it stands for.
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        assert self._transport is not None
+        self._service.receive(UdpPeer(self._transport, addr), data)
+
+    def error_received(self, exc: Exception) -> None:
+        _logger.debug("a peer does not listen any more: %s", exc)
+
+
+class _TcpConnection(asyncio.Protocol):
+    """One TCP connection: frames in, frames out, and no reading while it does not read."""
+
+    def __init__(self, service: Service, announcer: Announcer, connections: set[_TcpConnection]):
+        self.partial_since = 0.0
+        self._service, self._announcer, self._connections = service, announcer, connections
+        self._splitter = FrameSplitter()
+        self._transport: asyncio.Transport | None = None
+        self._peer: TcpPeer | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport, self._peer = transport, TcpPeer(transport)
+        if len(self._connections) >= MAX_CONNECTIONS:
+            _logger.warning("more than %d connections: one refused", MAX_CONNECTIONS)
+            transport.abort()
+        else:
+            self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None
+        assert self._peer is not None
+        try:
+            packets = self._splitter.push(data)
+        except ProtocolError as error:
+            values = ("", "", 400, str(error))
+            self._peer.send(encode("/bandmate/error", "ssis", *values))
+            self._transport.close()
+            return
+        for packet in packets:
+            self._service.receive(self._peer, packet)
+        if not self._splitter.waiting:
+            self.partial_since = 0.0
+        elif packets or not self.partial_since:
+            self.partial_since = time.monotonic()
+
+    def pause_writing(self) -> None:
+        assert self._transport is not None
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        assert self._transport is not None
+        self._transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        if self._peer is not None:
+            self._announcer.forget(self._peer)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()

@@ -1,0 +1,251 @@
+"""A new part: everything decided, what is given heard once, then take after take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bandmate_server.arrays import FloatArray
+from bandmate_server.errors import AudioError, RegionError
+from bandmate_server.hearing import SILENCE_RMS, Heard, Session, encode_span, hear, mixed
+from bandmate_server.joint import Context, Origin, Play, Sampling
+from bandmate_server.levelling import Level, Leveller, Task, Timeline
+from bandmate_server.progress import Monitor
+from bandmate_server.session import Model
+from bandmate_server.settings import (
+    MAX_SECONDS,
+    PartSettings,
+)
+from bandmate_server.windows import Region, cross_fade, find_region, plan_windows
+
+OVERLAP = 0.125  # of a window, between neighbours at least
+SHORTEST = 0.25  # of a window, that are made at least
+LIGHTEST_LEVEL = 100  # noise level at which a variation of strength 0 starts
+DEFAULTS = {
+    "learnt": {"steps": 10, "solver": "dpm", "guidance": 1.5, "eta": 0.0},
+    "mixture": {"steps": 50, "solver": "ddim", "guidance": 1.0, "eta": 1.0},
+}  # of a bundle that names none, by its conditioning
+
+
+@dataclass(frozen=True)
+class Take:
+    """One take: stem -> mono audio of the region (frames,), and how each was levelled."""
+
+    seed: int
+    stems: dict[str, FloatArray]
+    levels: dict[str, Level]
+    warnings: list[str]
+
+
+def decide_sampling(model: Model, settings: PartSettings) -> Sampling:
+    """Fill in what the settings leave open; a bundle's manifest may have "part_defaults"."""
+    ours = DEFAULTS[model.spec.conditioning]
+    open_ = ours | model.bundle.manifest.get("part_defaults", {})
+    chosen = {name: getattr(settings, name) for name in ours}
+    found = open_ | {name: value for name, value in chosen.items() if value is not None}
+    return Sampling(
+        steps=int(found["steps"]),
+        solver=found["solver"],
+        guidance=float(found["guidance"]),
+        eta=float(found["eta"]),
+        seed=settings.seed,
+        resample=settings.resample,
+    )
+
+
+class Part:
+    """One job with everything decided; `takes` does the work.
+
+    region: what is written, or for "fill" what is replaced, in frames of the session.
+
+    Args:
+        model: any.
+        session: what is given.
+        task: what is wanted.
+        settings: checked.
+        monitor: hears of stages "read", "listen" and "play".
+
+    Raises:
+        RegionError: if start and end do not fit the session.
+    """
+
+    def __init__(
+        self, model: Model, session: Session, task: Task, settings: PartSettings, monitor: Monitor
+    ):
+        self.model, self.session, self.task = model, session, task
+        self.settings, self.monitor = settings, monitor
+        self.how = decide_sampling(model, settings)
+        rate, spec = session.rate, model.spec
+        self.region = find_region(settings.start, settings.end, rate, session.frames)
+        frames = session.frames
+        if task.name == "generate":
+            shortest = SHORTEST * spec.window_samples / spec.mel.sample_rate
+            frames = max(frames, math.ceil(shortest * rate))
+        planned = Region(0, frames) if task.name == "generate" else self.region
+        self.layout = plan_windows(planned, rate, frames, spec, OVERLAP)
+        self.timeline = Timeline(self.region, self.layout, rate, spec)
+        self.seconds = self.region.frames / rate
+        if self.seconds > MAX_SECONDS:
+            raise RegionError(
+                f"the region is {self.seconds:.0f} s long: at most {MAX_SECONDS:.0f} s at once;"
+                " name a start and an end"
+            )
+        self.context_lufs: float | None = None
+        self._listened = 0  # waves encoded
+
+    def takes(self) -> Iterator[Take]:
+        """Yield the takes that the settings ask for.
+
+        Raises:
+            AudioError: if samples are not finite, or all that is given is silent.
+            Cancelled: if the monitor says so.
+        """
+        count = self.settings.takes
+        heard = self._hear()
+        if heard is not None and self._target_is_silent(heard):
+            for index in range(count):
+                yield self._silence(self.settings.seed + index)
+            return
+        leveller = Leveller(self.timeline, self.session, self.task, heard)
+        self.context_lufs = leveller.context_lufs
+        context, origin = self._listen(heard)
+        for index in range(count):
+            how = replace(self.how, seed=self.settings.seed + index)
+            play = Play(self.model, context, self.layout, how, self.monitor)
+            denoised = (index + 0.9) / count
+            latents = play.latents(index / count, denoised, origin)
+            waves = self._voice(latents, denoised, (index + 1) / count)
+            yield self._levelled(waves, leveller, how.seed)
+
+    def _hear(self) -> Heard | None:
+        """Read what is given; None where nothing is."""
+        if not self.session.sources:
+            return None
+        heard = hear(self.session, self.layout, self.model.spec, self.monitor)
+        if heard.gain == 0.0 and self.task.name != "vary":
+            names = ", ".join(source.name for source in self.session.sources.values())
+            raise AudioError(
+                f"{names}: silent in and around the region, so there is nothing to play to;"
+                " choose another region, or generate a part from nothing"
+            )
+        return heard
+
+    def _target_is_silent(self, heard: Heard) -> bool:
+        """Whether a variation of silence is asked for: that is silence."""
+        if self.task.name != "vary":
+            return False
+        wave = heard.waves[self.task.wanted[0]]
+        return heard.gain == 0.0 or float(np.sqrt(np.mean(np.square(wave)))) < SILENCE_RMS
+
+    def _silence(self, seed: int) -> Take:
+        stem = self.task.wanted[0]
+        words = f"{self.session.stems[stem].name} is silent in the region, and so is its new take"
+        silent = np.zeros(self.region.frames, np.float32)
+        return Take(seed, {stem: silent}, {stem: Level(1.0, None, None)}, [words])
+
+    def _listen(self, heard: Heard | None) -> tuple[Context, Origin | None]:
+        """Encode what is given, and say what of it the model is told."""
+        spec, length = self.model.spec, self.layout.stop - self.layout.starts[0]
+        known = np.zeros(
+            (len(spec.stems), spec.latent_channels, length, spec.latent_bands), np.float32
+        )
+        mask = np.zeros((len(spec.stems), length), np.float32)
+        if heard is None:
+            return Context(known, mask), None
+        given = [*self.session.stems]
+        if self.task.name == "vary":
+            given.remove(self.task.wanted[0])
+        for name in given:
+            index = spec.stems.index(name)
+            known[index] = self._encoded(heard.waves[name], heard)
+            mask[index] = 1.0
+        if self.task.name == "fill":
+            mask[spec.stems.index(self.task.wanted[0]), self._range_cells()] = 0.0
+            known *= mask[:, None, :, None]
+        context = self._with_backing(Context(known, mask), heard)
+        return context, self._origin(heard) if self.task.name == "vary" else None
+
+    def _with_backing(self, context: Context, heard: Heard) -> Context:
+        """Return the context with a backing, if one is given.
+
+        A preset without a word for "backing" first hears the stems in it: those that are
+        neither wanted nor given become known.
+        """
+        if self.session.backing is None:
+            return context
+        others = [wave for name, wave in heard.waves.items() if name not in self.task.wanted]
+        mixture = self._encoded(mixed(others, len(heard.sides)), heard)
+        if self.model.spec.conditioning == "learnt":
+            return replace(context, mixture=mixture)
+        nothing = Context(np.zeros_like(context.known), np.zeros_like(context.mask), mixture, True)
+        how = replace(self.how, guidance=1.0, resample=1)
+        found = Play(self.model, nothing, self.layout, how, self.monitor).latents(0.0, 0.0)
+        known, mask = context.known.copy(), context.mask.copy()
+        for index, name in enumerate(self.model.spec.stems):
+            if name not in self.task.wanted and name not in self.session.stems:
+                known[index], mask[index] = found[index], 1.0
+        return Context(known, mask)
+
+    def _origin(self, heard: Heard) -> Origin | None:
+        """Return where a variation starts: the stem itself, and silence in unknown places."""
+        if self.task.strength >= 1.0:
+            return None
+        spec = self.model.spec
+        silence = np.zeros_like(heard.waves[self.task.wanted[0]])
+        quiet = self._encoded(silence, heard)
+        latents = np.stack(
+            [
+                self._encoded(heard.waves[name], heard) if name in self.session.stems else quiet
+                for name in spec.stems
+            ]
+        )
+        top = spec.schedule.steps - 1
+        return Origin(latents, round(LIGHTEST_LEVEL + self.task.strength * (top - LIGHTEST_LEVEL)))
+
+    def _encoded(self, wave: FloatArray, heard: Heard) -> FloatArray:
+        """Return the latents of a wave, brought to the level the model knows."""
+        expected = len(heard.waves) + 1  # all that is given, and for a variation silence
+
+        def report(done: float) -> None:
+            self.monitor.report("listen", (self._listened + done) / expected)
+
+        latents = encode_span(self.model, wave * np.float32(heard.gain), self.layout, report)
+        self._listened += 1
+        return latents
+
+    def _range_cells(self) -> slice:
+        """Return the latent frames, from the first window's beginning on, that a fill makes."""
+        hop, first, span = self.model.spec.latent_hop, self.layout.starts[0], self.timeline.span
+        return slice(span.start // hop - first, math.ceil(span.stop / hop) - first)
+
+    def _voice(self, latents: FloatArray, begin: float, end: float) -> dict[str, FloatArray]:
+        """Return stem -> wave (n,) of the wanted stems, from model time 0 on."""
+        spec, layout = self.model.spec, self.layout
+        rows = [spec.stems.index(name) for name in self.task.wanted]
+
+        def pieces() -> Iterator[tuple[int, FloatArray]]:
+            for index, start in enumerate(layout.starts):
+                share = index / len(layout.starts)
+                self.monitor.report("play", begin + (end - begin) * share)
+                first = start - layout.starts[0]
+                piece = latents[rows, :, first : first + layout.window]
+                waves = self.model.vocode(self.model.decode(np.ascontiguousarray(piece)))
+                yield start * spec.latent_hop, waves.T
+
+        lead = np.zeros((layout.starts[0] * spec.latent_hop, len(rows)), np.float32)
+        track = np.concatenate([lead, *cross_fade(pieces(), layout.overlap * spec.latent_hop)])
+        return {name: track[:, row] for row, name in enumerate(self.task.wanted)}
+
+    def _levelled(self, waves: dict[str, FloatArray], leveller: Leveller, seed: int) -> Take:
+        """Bring every stem to its level and to the session's rate."""
+        stems: dict[str, FloatArray] = {}
+        levels: dict[str, Level] = {}
+        warnings: list[str] = []
+        for name, wave in waves.items():
+            levels[name], words = leveller.level(name, wave)
+            stems[name] = self.timeline.region_at_session_rate(wave * levels[name].gain)
+            warnings += words
+        return Take(seed, stems, levels, warnings)

@@ -1,0 +1,92 @@
+"""What is given checked against what is wanted, before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bandmate_server.audio import MAX_CHANNELS, MAX_RATE, MIN_RATE, Source
+from bandmate_server.errors import SettingsError
+from bandmate_server.hearing import Session, lay_out
+from bandmate_server.levelling import Task
+from bandmate_server.parts import Part
+from bandmate_server.progress import Monitor
+from bandmate_server.session import Model
+from bandmate_server.settings import (
+    PartSettings,
+    check_added,
+    check_names,
+    check_range,
+    check_seconds,
+    check_strength,
+    check_wanted,
+)
+
+
+def plan_part(
+    model: Model,
+    stems: Mapping[str, Source],
+    backing: Source | None,
+    task: Task,
+    settings: PartSettings,
+    monitor: Monitor,
+) -> Part:
+    """Check what is given against what is wanted, and decide everything.
+
+    Args:
+        model: any.
+        stems: name -> given audio.
+        backing: a mix of what else sounds.
+        task: "add", "fill" or "vary".
+        settings: checked.
+        monitor: hears of the work.
+
+    Raises:
+        SettingsError: naming what is unknown, missing, or both given and wanted.
+        RegionError: if start and end do not fit.
+    """
+    check_wanted(task.wanted, model.spec.stems)
+    check_names(tuple(stems), model.spec.stems)
+    check_strength(task.strength)
+    if task.name == "add":
+        check_added(task.wanted, tuple(stems), backing is not None)
+        return Part(model, lay_out(stems, backing), task, settings, monitor)
+    stem = task.wanted[0]
+    if stem not in stems:
+        raise SettingsError(f"{stem} is not among what is given: {task.name} needs the stem itself")
+    if task.name == "fill" and settings.start is None and settings.end is None:
+        raise SettingsError("fill needs the range to replace: a start, an end, or both")
+    return Part(model, lay_out(stems, backing, lead=stem), task, settings, monitor)
+
+
+def plan_generation(
+    model: Model,
+    seconds: float,
+    stems: Sequence[str] | None,
+    rate: int,
+    channels: int,
+    settings: PartSettings,
+    monitor: Monitor,
+) -> Part:
+    """Decide everything for stems made from nothing.
+
+    Args:
+        model: any.
+        seconds: of music, 0.5 to 1800.
+        stems: those wanted; None: all.
+        rate: of the result, Hz.
+        channels: of the result.
+        settings: checked.
+        monitor: hears of the work.
+
+    Raises:
+        SettingsError: if a value is out of its range, or a stem unknown.
+    """
+    check_seconds(seconds)
+    check_range("rate", rate, MIN_RATE, MAX_RATE)
+    check_range("channels", channels, 1, MAX_CHANNELS)
+    if settings.start is not None or settings.end is not None:
+        raise SettingsError("start and end have no meaning for what is generated from nothing")
+    wanted = model.spec.stems if stems is None else tuple(stems)
+    check_wanted(wanted, model.spec.stems)
+    session = Session({}, None, rate, channels, max(round(seconds * rate), 1))
+    return Part(model, session, Task("generate", wanted), settings, monitor)

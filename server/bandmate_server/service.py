@@ -1,0 +1,279 @@
+"""What each OSC request does: bytes of a peer in, answers to it out; no sockets here."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bandmate_server import mailbox
+from bandmate_server.announcer import Announcer
+from bandmate_server.errors import ProtocolError, RequestError
+from bandmate_server.jobs import Job, JobStore, job_id
+from bandmate_server.peers import Peer
+from bandmate_server.protocol import MAX_TEXT, Message, decode, encode, flatten, name_request
+from bandmate_server.queueing import JobQueue
+from bandmate_server.requests import Mail, read_job, read_object
+from bandmate_server.routes import EVENTS, REQUESTS, Route, check_arguments
+from bandmate_server.spec import STEMS
+from bandmate_server.transfers import ServerFiles, Transfers
+from bandmate_server.version import bandmate_version
+
+MAX_MESSAGE = 500  # characters of an error
+LOUD_PACKETS = 20  # broken packets that are logged one by one; after that, every thousandth
+
+_logger = logging.getLogger(__name__)
+
+Reply = tuple[str, list[Any]]  # types and values after request id and address
+Handler = Callable[[Peer, dict[str, Any]], "Reply | Awaitable[Reply]"]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the service works with.
+
+    engine: returns the names of model and provider.
+    token: that every request must carry, or None.
+    """
+
+    workdir: Path
+    store: JobStore
+    queue: JobQueue
+    announcer: Announcer
+    files: ServerFiles
+    transfers: Transfers
+    engine: Callable[[], tuple[str, str]]
+    token: str | None
+
+
+class Service:
+    """Answers requests.
+
+    Args:
+        around: what it works with.
+    """
+
+    def __init__(self, around: Surroundings):
+        self._around = around
+        self._broken = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._handlers: dict[str, Handler] = {
+            "/bandmate/hello": self._hello,
+            "/bandmate/subscribe": self._subscribe,
+            "/bandmate/unsubscribe": self._unsubscribe,
+            "/bandmate/cancel": self._cancel,
+            "/bandmate/status": self._status,
+            "/bandmate/put": self._put,
+            "/bandmate/get": self._get,
+        }
+
+    def receive(self, peer: Peer, packet: bytes) -> None:
+        """Do what a packet asks; whatever it holds, nothing is raised."""
+        messages, problem = flatten(packet)
+        if problem:
+            self._note_broken(problem)
+        for data in messages:
+            try:
+                if problem:
+                    raise ProtocolError(problem)
+                message = decode(data)
+            except ProtocolError as error:
+                self._refuse_broken(peer, data, error)
+            else:
+                self._answer(peer, message)
+
+    def _refuse_broken(self, peer: Peer, data: bytes, error: ProtocolError) -> None:
+        self._note_broken(str(error))
+        named = name_request(data)
+        # To answer an event with an error could go on for ever between two servers.
+        if named is not None and named[1] not in EVENTS:
+            self._send_error(peer, *named, RequestError(400, str(error)))
+
+    def _note_broken(self, problem: str) -> None:
+        self._broken += 1
+        if self._broken <= LOUD_PACKETS or self._broken % 1000 == 0:
+            _logger.warning("broken packet %d: %s", self._broken, problem)
+
+    def _answer(self, peer: Peer, message: Message) -> None:
+        """Do one request and reply, or say why not."""
+        if message.address in EVENTS or message.types[:1] != "s":
+            self._note_broken(f"{message.address} ,{message.types} is no request")
+            return
+        request = str(message.values[0])
+        try:
+            route = REQUESTS.get(message.address)
+            if route is None:
+                known = ", ".join(REQUESTS)
+                raise RequestError(404, f"unknown address {message.address}: there are {known}")
+            arguments, token = check_arguments(route, message)
+            self._check_token(token)
+            found = self._handle(peer, route, arguments)
+        except RequestError as error:
+            self._refuse(peer, message, request, error)
+        except Exception as error:
+            _logger.exception("a request failed by our own fault")
+            mistake = RequestError(500, f"{type(error).__name__}: see the server's log")
+            self._send_error(peer, request, message.address, mistake)
+        else:
+            if isinstance(found, tuple):
+                self._send_reply(peer, request, message.address, found)
+            else:
+                self._later(peer, request, message.address, found)
+
+    def _handle(
+        self, peer: Peer, route: Route, arguments: dict[str, Any]
+    ) -> Reply | Awaitable[Reply]:
+        if route.job:
+            return self._submit(peer, route, arguments)
+        return self._handlers[route.address](peer, arguments)
+
+    def _later(self, peer: Peer, request: str, address: str, reply: Awaitable[Reply]) -> None:
+        """Reply when an answer that takes longer is there."""
+
+        async def finish() -> None:
+            try:
+                self._send_reply(peer, request, address, await reply)
+            except RequestError as error:
+                self._send_error(peer, request, address, error)
+
+        task = asyncio.ensure_future(finish())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _check_token(self, token: str | None) -> None:
+        wanted = self._around.token
+        if wanted is None:
+            return
+        # Of equal length whatever came, and compared in constant time.
+        given, real = (hashlib.sha256((text or "").encode()).digest() for text in (token, wanted))
+        if not hmac.compare_digest(given, real):
+            raise RequestError(401, "the token is missing or wrong: it goes last, as a string")
+
+    def _send_reply(self, peer: Peer, request: str, address: str, reply: Reply) -> None:
+        types, values = reply
+        data = encode("/bandmate/reply", "ss" + types, request, address, *values)
+        if len(data) > peer.limit:
+            error = RequestError(413, f"the answer has {len(data)} bytes: ask over TCP")
+            self._send_error(peer, request, address, error)
+        else:
+            peer.send(data)
+
+    def _send_error(self, peer: Peer, request: str, address: str, error: RequestError) -> None:
+        values = (request[:128], address[:128], error.code, str(error)[:MAX_MESSAGE])
+        peer.send(encode("/bandmate/error", "ssis", *values))
+
+    def _refuse(self, peer: Peer, message: Message, request: str, error: RequestError) -> None:
+        """Tell the sender, and the mailbox if the DAW cannot hear OSC."""
+        _logger.info("refused: %s", error, extra={"address": message.address, "code": error.code})
+        self._send_error(peer, request, message.address, error)
+        route = REQUESTS.get(message.address)
+        if route is None or not route.job or error.code == 401:
+            return
+        texts = [str(value) for value in message.values if isinstance(value, str)]
+        for text in reversed(texts):
+            try:
+                mail = Mail.of(read_object(text, "options"), route.address.rpartition("/")[2])
+            except RequestError:
+                continue
+            job = job_id(request)
+            if mail is not None and job not in self._around.store.jobs:
+                inbox = self._around.workdir / "inbox"
+                try:
+                    mailbox.post_failure(inbox, job, mail, str(error))
+                except OSError as trouble:
+                    _logger.error("cannot write the mailbox: %s", trouble)
+            return
+
+    def _submit(self, peer: Peer, route: Route, arguments: dict[str, Any]) -> Reply:
+        """Queue a job, or find the one that this request id has started."""
+        around = self._around
+        job = around.store.find(str(arguments["req"]), route.address)
+        if job is None:
+            request = read_job(route.address, arguments, STEMS)
+            for file in request.files:
+                around.files.resolve(file)
+            job = around.queue.submit(request)
+        if not job.is_finished:
+            around.announcer.follow(job.job, peer)
+        return "s", [job.job]
+
+    def _hello(self, peer: Peer, arguments: dict[str, Any]) -> Reply:
+        model, provider = self._around.engine()
+        workdir = str(self._around.workdir)
+        return "ssss", [bandmate_version(), model, workdir, provider]
+
+    def _subscribe(self, peer: Peer, arguments: dict[str, Any]) -> Reply:
+        self._around.announcer.subscribe(peer)
+        return "", []
+
+    def _unsubscribe(self, peer: Peer, arguments: dict[str, Any]) -> Reply:
+        self._around.announcer.unsubscribe(peer)
+        return "", []
+
+    def _find(self, name: str) -> Job:
+        job = self._around.store.jobs.get(name)
+        if job is None:
+            raise RequestError(404, f"there is no job {name[:128]!r}")
+        return job
+
+    def _cancel(self, peer: Peer, arguments: dict[str, Any]) -> Reply:
+        job = self._find(arguments["job"])
+        self._around.queue.cancel(job)
+        return "ss", [job.job, job.state]
+
+    def _status(self, peer: Peer, arguments: dict[str, Any]) -> Reply:
+        if arguments["job"]:
+            job = self._find(arguments["job"])
+            return "ss", [job.job, json.dumps(job.to_json(), ensure_ascii=False)]
+        room = min(peer.limit, MAX_TEXT) - 1000
+        listed: list[str] = []
+        jobs = self._around.store.jobs
+        for job in reversed(jobs.values()):
+            entry = json.dumps(job.summary())
+            room -= len(entry) + 2
+            if room < 0:
+                break
+            listed.append(entry)
+        left = len(jobs) - len(listed)
+        return "ss", ["", f'{{"jobs": [{", ".join(listed)}], "left_out": {left}}}']
+
+    def _put(self, peer: Peer, arguments: dict[str, Any]) -> Reply | Awaitable[Reply]:
+        name, data, total = arguments["name"], arguments["data"], arguments["total"]
+        self._check_size(peer, len(data))
+        offset = arguments["offset"]
+        received, digest = self._around.transfers.put(name, offset, total, data)
+        if data or received < total:
+            return "shhs", [name, received, total, digest]
+
+        async def whole() -> Reply:
+            digest = await asyncio.to_thread(self._around.transfers.whole_hash, f"put:{name}")
+            return "shhs", [name, received, total, digest]
+
+        return whole()
+
+    def _get(self, peer: Peer, arguments: dict[str, Any]) -> Reply | Awaitable[Reply]:
+        name, offset = arguments["name"], arguments["offset"]
+        count = min(arguments["total"] or peer.blob, peer.blob)
+        total, data = self._around.transfers.get(name, offset, count)
+        if data:
+            digest = hashlib.sha256(data).hexdigest()
+            return "shhbs", [name, offset, total, data, digest]
+
+        async def whole() -> Reply:
+            digest = await asyncio.to_thread(self._around.transfers.whole_hash, name)
+            return "shhbs", [name, offset, total, b"", digest]
+
+        return whole()
+
+    @staticmethod
+    def _check_size(peer: Peer, size: int) -> None:
+        if size > peer.blob:
+            raise RequestError(
+                413, f"{size} bytes of data: expected up to {peer.blob} here, more over TCP"
+            )

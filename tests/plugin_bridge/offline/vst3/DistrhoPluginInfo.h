@@ -1,0 +1,13 @@
+// What DPF asks of a plug-in's facts.
+#define DISTRHO_PLUGIN_BRAND "bandmate tests"
+#define DISTRHO_PLUGIN_NAME "Bench"
+#define DISTRHO_PLUGIN_URI "urn:bandmate:bench"
+#define DISTRHO_PLUGIN_CLAP_ID "bandmate.bench"
+#define DISTRHO_PLUGIN_HAS_UI 0
+#define DISTRHO_PLUGIN_IS_RT_SAFE 1
+#define DISTRHO_PLUGIN_NUM_INPUTS 2
+#define DISTRHO_PLUGIN_NUM_OUTPUTS 2
+#define DISTRHO_PLUGIN_WANT_LATENCY 1
+#define DISTRHO_PLUGIN_WANT_PROGRAMS 0
+#define DISTRHO_PLUGIN_WANT_STATE 1
+#define DISTRHO_PLUGIN_WANT_FULL_STATE 1

@@ -1,0 +1,1 @@
+"""Does this implementation compute what the published one does? Checks against its numbers."""

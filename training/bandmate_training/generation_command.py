@@ -1,0 +1,169 @@
+"""`evaluate --table 1|3|context-fit|vocoder`: what the generation reports are made of."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bandmate_server.errors import CorpusError, SettingsError
+from bandmate_server.session import Model
+from bandmate_server.settings import PartSettings
+from bandmate_training import arrangements, fitting, generation_tables, paper_figures, vocoding
+from bandmate_training.clips import Clip
+from bandmate_training.engine_performer import played_by
+from bandmate_training.measures.embedding import Embedding, open_embedding
+from bandmate_training.performers import (
+    Performer,
+    arrangement,
+    borrowed,
+    nothing,
+    offers,
+    place_of,
+    stored,
+)
+from bandmate_training.report import head, progress_bar
+from bandmate_training.scenes import Scene, read_scene
+
+NOTHING, BORROWED = "nothing added", "another song's"
+Files = dict[str, bytes]
+
+
+def report(table: str, args: argparse.Namespace, model: Model | None, clips: list[Clip],
+           facts: dict[str, Any]) -> Files:  # fmt: skip
+    """Measure one table; return its files by name.
+
+    Raises:
+        BandmateError: the embedding, the model or a system's files are not usable.
+    """
+    return REPORTS[table](args, model, clips, facts)
+
+
+def _arrangements(args: argparse.Namespace, model: Model | None, clips: list[Clip],
+                  facts: dict[str, Any]) -> Files:  # fmt: skip
+    chosen = args.arrangements or list(arrangements.ARRANGEMENTS)
+    paper = {
+        name: {letters: pair[index] for letters, pair in paper_figures.ARRANGEMENTS.items()}
+        for index, name in enumerate(("MSDM", "MSG-LD"))
+    }
+    scenes = [read_scene(clip) for clip in clips]
+    extra = {NOTHING: nothing, BORROWED: borrowed(scenes)}
+    performers = extra | _performers(args, model)
+    return _distances("table-1", "Table I: arrangements", args, scenes, chosen, performers, paper,
+                      facts)  # fmt: skip
+
+
+def _total(args: argparse.Namespace, model: Model | None, clips: list[Clip],
+           facts: dict[str, Any]) -> Files:  # fmt: skip
+    paper = {name: {arrangements.TOTAL: value} for name, value in paper_figures.TOTAL.items()}
+    scenes = [read_scene(clip) for clip in clips]
+    performers = _performers(args, model)
+    if not performers:
+        raise SettingsError("--table 3 needs a model or --system NAME=DIR")
+    return _distances("table-3", "Table III: total generation", args, scenes,
+                      [arrangements.TOTAL], performers, paper, facts)  # fmt: skip
+
+
+def _distances(
+    name: str,
+    title: str,
+    args: argparse.Namespace,
+    scenes: list[Scene],
+    chosen: list[str],
+    performers: dict[str, Performer],
+    paper: dict[str, dict[str, float]],
+    facts: dict[str, Any],
+) -> Files:
+    embedding = open_embedding(args.vggish)
+    found: list[arrangements.Distance] = []
+    with progress_bar(name, len(scenes) * len(chosen)) as advance:
+        for letters in chosen:
+            offered = {k: v for k, v in performers.items() if offers(args.system.get(k), letters)}
+            wanted = arrangement(letters)
+            found += arrangements.measure(scenes, wanted, offered, embedding, args.seed, advance)
+    if not found:
+        raise CorpusError(f"no system has {', '.join(chosen)}, or nothing sounds to add them to")
+    facts = facts | _ears(args, embedding)
+    notes = generation_tables.DISTANCE_NOTES.format(**facts, paper=generation_tables.PAPER)
+    text = head(title, facts) + generation_tables.distance_table(found, paper, NOTHING)
+    rows = [asdict(row) | {"ratio": row.ratio} for row in found]
+    figures = facts | {"rows": rows, "paper": _paper(paper)}
+    return {f"{name}.md": f"{text}\n{notes}".encode(), f"{name}.json": to_json(figures)}
+
+
+def _ears(args: argparse.Namespace, embedding: Embedding) -> dict[str, str]:
+    return {"embedding": embedding.name, "data": f"{args.corpus.name}/{args.split}"}
+
+
+def _paper(figures: dict[str, dict[str, float]]) -> dict[str, Any]:
+    about = {"embedding": paper_figures.EMBEDDING, "data": paper_figures.DATA}
+    return about | {"figures": figures}
+
+
+def _fit(args: argparse.Namespace, model: Model | None, clips: list[Clip],
+         facts: dict[str, Any]) -> Files:  # fmt: skip
+    scenes = [read_scene(clip) for clip in clips]
+    performers = {BORROWED: borrowed(scenes)} | _performers(args, model)
+    found: list[fitting.Fit] = []
+    for task in fitting.TASKS:
+        place = place_of(task.given, (task.stem,))
+        offered = {k: v for k, v in performers.items() if offers(args.system.get(k), place)}
+        with progress_bar(task.name, sum(task.fits(scene) for scene in scenes)) as advance:
+            found += fitting.measure(scenes, task, offered, args.takes, args.seed, advance)
+    text = head("Context fit", facts) + generation_tables.fit_table(found)
+    text += f"\n{generation_tables.FIT_NOTES}\n## Drums on the beat\n\n"
+    text += f"{generation_tables.grid_table(found)}\n{generation_tables.GRID_NOTES}"
+    figures = facts | {"rows": [asdict(row) for row in found]}
+    return {"context-fit.md": text.encode(), "context-fit.json": to_json(figures)}
+
+
+def _vocoder(args: argparse.Namespace, model: Model | None, clips: list[Clip],
+             facts: dict[str, Any]) -> Files:  # fmt: skip
+    if model is None:
+        raise SettingsError("--table vocoder needs a model, not none")
+    embedding = open_embedding(args.vggish)
+    with progress_bar("vocoder", len(clips)) as advance:
+        scenes = [read_scene(clip) for clip in clips]
+        found = vocoding.measure(scenes, model, embedding, advance)
+    facts = facts | _ears(args, embedding)
+    text = head("Vocoder", facts) + generation_tables.copy_table(found)
+    text += "\n" + generation_tables.COPY_NOTES.format(**facts)
+    figures = facts | {"rows": [asdict(row) for row in found]}
+    return {"vocoder.md": text.encode(), "vocoder.json": to_json(figures)}
+
+
+REPORTS: dict[
+    str, Callable[[argparse.Namespace, Model | None, list[Clip], dict[str, Any]], Files]
+] = {"1": _arrangements, "3": _total, "context-fit": _fit, "vocoder": _vocoder}
+
+
+def _performers(args: argparse.Namespace, model: Model | None) -> dict[str, Performer]:
+    """Return the model and the other systems by name."""
+    found: dict[str, Performer] = {}
+    if model is not None:
+        settings = PartSettings(steps=args.part_steps, guidance=args.guidance)
+        found[model.bundle.name] = played_by(model, settings)
+    for name, folder in args.system.items():
+        if name in (*found, NOTHING, BORROWED, fitting.TRUE):
+            raise SettingsError(f"--system {name}=...: the name is taken, choose another")
+        found[name] = stored(folder)
+    return found
+
+
+def to_json(figures: dict[str, Any]) -> bytes:
+    """Return figures as JSON, which has no nan: null stands for what was not measured."""
+    return (json.dumps(_plain(figures), indent=1) + "\n").encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value

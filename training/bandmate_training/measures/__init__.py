@@ -1,0 +1,1 @@
+"""What an evaluation of generated music measures: pure functions and fixed networks."""

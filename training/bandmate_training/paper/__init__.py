@@ -1,0 +1,1 @@
+"""The published MSG-LD network: modules, weights from published files, training, conformance."""
