@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import torch
 from torch import nn
 
 from bandmate_export.graph import Graph
@@ -29,6 +32,19 @@ def linear(g: Graph, x: str, module: nn.Linear) -> str:
     """Write a linear layer on the last axis of two."""
     weight, bias = g.parameter(module, "weight"), g.parameter(module, "bias")
     return g.op("Gemm", x, weight, bias, transB=1)
+
+
+def level_embedding(g: Graph, level: str, layers: nn.Module) -> str:
+    """Write the embedding (B, width) of noise levels (B,): waves, then two linear layers."""
+    assert isinstance(layers, nn.Sequential)
+    first, _, last = layers
+    assert isinstance(first, nn.Linear)
+    assert isinstance(last, nn.Linear)
+    half = first.in_features // 2
+    rates = torch.exp(-math.log(10_000.0) / half * torch.arange(half))  # as torch's twin does
+    angles = g.op("Mul", g.unsqueeze(level, 1), g.constant(rates.numpy()))
+    waves = g.op("Concat", g.op("Cos", angles), g.op("Sin", angles), axis=1)
+    return linear(g, silu(g, linear(g, waves, first)), last)
 
 
 def pointwise(g: Graph, x: str, module: nn.Linear) -> str:

@@ -22,6 +22,7 @@ from bandmate_export.layers import (
 )
 from bandmate_server.bands import band_edges
 from bandmate_server.spec import BandSpec, ModelSpec
+from bandmate_training.layers import Attention
 from bandmate_training.separator import (
     LOG_SCALE,
     POWER_FLOOR,
@@ -29,7 +30,6 @@ from bandmate_training.separator import (
     ConvBlock,
     Separator,
     Stage,
-    WindowAttention,
 )
 
 
@@ -78,7 +78,7 @@ def _stage(g: Graph, x: str, stage: nn.Module, bands: int) -> str:
     for block in stage.blocks:
         x = _conv_block(g, x, block)
     x = _band_mixer(g, x, stage.mixer, bands)
-    if isinstance(stage.attention, WindowAttention):
+    if isinstance(stage.attention, Attention):
         normal = batch_norm(g, x, stage.attention.norm)
         x = g.op("Add", x, self_attention(g, normal, stage.attention, bands))
     return x

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
 import onnx
-import torch
 from torch import nn
 
 from bandmate_export.graph import Graph
@@ -13,6 +10,7 @@ from bandmate_export.layers import (
     conv,
     enlarged,
     group_norm,
+    level_embedding,
     linear,
     pixel_shuffle,
     pixel_unshuffle,
@@ -69,14 +67,7 @@ def _flat(g: Graph, x: str, channels: int, bands: int) -> str:
 
 def _embedding(g: Graph, denoiser: Denoiser, halves: str) -> str:
     """Write the embedding (G B, width) of noise levels and mixture kinds."""
-    first, _, last = denoiser.embedding
-    assert isinstance(first, nn.Linear)
-    assert isinstance(last, nn.Linear)
-    half = first.in_features // 2
-    rates = torch.exp(-math.log(10_000.0) / half * torch.arange(half))  # as `level_embedding`
-    angles = g.op("Mul", g.unsqueeze("level", 1), g.constant(rates.numpy()))
-    waves = g.op("Concat", g.op("Cos", angles), g.op("Sin", angles), axis=1)
-    level = linear(g, silu(g, linear(g, waves, first)), last)
+    level = level_embedding(g, "level", denoiser.embedding)
     repeated = g.op("Flatten", _over(g, level, halves, 1), axis=2)
     kind = linear(g, g.reshape("mixture_kind", -1, KINDS), denoiser.kind)
     return silu(g, g.op("Add", repeated, kind))
@@ -114,6 +105,7 @@ def _stage(g: Graph, x: str, embedding: str, stage: nn.Module, bands: int) -> st
     for block, attention in zip(stage.blocks, stage.attention, strict=True):
         x = _res_block(g, x, embedding, block, bands)
         if isinstance(attention, Attention):
+            assert isinstance(attention.norm, nn.GroupNorm)
             normal = group_norm(g, x, attention.norm, bands)
             x = g.op("Add", x, self_attention(g, normal, attention, bands))
     return x

@@ -84,11 +84,11 @@ class ResBlock(nn.Module):
 class Attention(nn.Module):
     """Self-attention over all time-frequency cells."""
 
-    def __init__(self, width: int, head_width: int) -> None:
-        """Make the projections of heads of `head_width` channels."""
+    def __init__(self, width: int, head_width: int, norm: nn.Module | None = None) -> None:
+        """Make the projections of heads of `head_width` channels; without a norm, 32 groups."""
         super().__init__()
         self.head_width = head_width
-        self.norm = nn.GroupNorm(32, width)
+        self.norm = norm or nn.GroupNorm(32, width)
         self.qkv = nn.Conv2d(width, 3 * width, 1)
         self.out = zero(nn.Conv2d(width, width, 1))
 

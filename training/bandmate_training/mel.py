@@ -6,9 +6,27 @@ import torch
 from torch import Tensor, nn
 
 from bandmate_server.mel import filter_bank
-from bandmate_server.spec import MelSpec
+from bandmate_server.spec import BandSpec, MelSpec
 
 _LEAST_POWER = 1e-16  # of a bin: far below the mel's floor
+
+
+def all_frames(wave: Tensor, spec: MelSpec | BandSpec, window: Tensor) -> Tensor:
+    """Return the complex spectra (..., N / hop + 1, fft_size / 2 + 1) of waves (..., N).
+
+    The wave is reflect-padded by half a window on both sides.
+    """
+    spectrum = torch.stft(
+        wave.reshape(-1, wave.shape[-1]),
+        spec.fft_size,
+        spec.hop,
+        window=window,
+        center=True,
+        pad_mode="reflect",
+        return_complex=True,
+    )
+    spectrum = spectrum.transpose(-1, -2)
+    return spectrum.reshape(*wave.shape[:-1], *spectrum.shape[-2:])
 
 
 class LogMel(nn.Module):
@@ -34,18 +52,7 @@ class LogMel(nn.Module):
 
     def all_frames(self, wave: Tensor) -> Tensor:
         """Return what `stft` does and the last frame (..., N / hop + 1, fft_size / 2 + 1)."""
-        flat = wave.reshape(-1, wave.shape[-1])
-        spectrum = torch.stft(
-            flat,
-            self.spec.fft_size,
-            self.spec.hop,
-            window=self.window,
-            center=True,
-            pad_mode="reflect",
-            return_complex=True,
-        )
-        spectrum = spectrum.transpose(-1, -2)
-        return spectrum.reshape(*wave.shape[:-1], *spectrum.shape[-2:])
+        return all_frames(wave, self.spec, self.window)
 
     def log_mel(self, spectrum: Tensor) -> Tensor:
         """Return the log-mel (..., N, M) of complex spectra (..., N, fft_size / 2 + 1)."""

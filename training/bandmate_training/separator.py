@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from bandmate_server.bands import band_edges
 from bandmate_server.spec import BandSpec, ModelSpec
 from bandmate_training.config import SeparatorConfig
-from bandmate_training.layers import zero
+from bandmate_training.layers import Attention, zero
+from bandmate_training.mel import all_frames
 
 POWER_FLOOR = 1e-6  # of a band's mean power; a full-scale sine has 1e5
 LOG_SCALE = 0.25  # brings the log powers' spread near one
@@ -47,18 +48,7 @@ class Spectrum(nn.Module):
         The wave is reflect-padded by half a window on both sides; the frame that would
         stand after the last whole hop is left out.
         """
-        spectrum = torch.stft(
-            wave.reshape(-1, wave.shape[-1]),
-            self.spec.fft_size,
-            self.spec.hop,
-            window=self.window,
-            center=True,
-            pad_mode="reflect",
-            return_complex=True,
-        )
-        frames = wave.shape[-1] // self.spec.hop
-        spectrum = spectrum.transpose(-1, -2)[:, :frames]
-        return spectrum.reshape(*wave.shape[:-1], *spectrum.shape[-2:])
+        return all_frames(wave, self.spec, self.window)[..., :-1, :]
 
     def features(self, spectrum: Tensor) -> Tensor:
         """Return the scaled log powers (..., N / hop, bands) of spectra (..., N / hop, bins)."""
@@ -104,27 +94,6 @@ class BandMixer(nn.Module):
         return x + self.grow(F.silu(flat.unflatten(2, h.shape[2:]).permute(0, 3, 1, 2)))
 
 
-class WindowAttention(nn.Module):
-    """A residual self-attention over all cells of the window."""
-
-    def __init__(self, width: int, head_width: int) -> None:
-        """Make the projections of heads of `head_width` channels."""
-        super().__init__()
-        self.head_width = head_width
-        self.norm = nn.BatchNorm2d(width)
-        self.qkv = nn.Conv2d(width, 3 * width, 1)
-        self.out = zero(nn.Conv2d(width, width, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, width, T, F) to the same shape."""
-        batch, width, time, bands = x.shape
-        heads = width // self.head_width
-        qkv = self.qkv(self.norm(x)).reshape(batch, 3, heads, self.head_width, time * bands)
-        q, k, v = qkv.transpose(-1, -2).unbind(1)
-        y = F.scaled_dot_product_attention(q, k, v)
-        return x + self.out(y.transpose(-1, -2).reshape(batch, width, time, bands))
-
-
 class Stage(nn.Module):
     """What happens at one resolution: convolutions, then bands, then, where wanted, attention."""
 
@@ -137,7 +106,8 @@ class Stage(nn.Module):
         )
         self.mixer = BandMixer(width, bands, config.mixer_channels)
         attends = level in config.attention_levels
-        self.attention = WindowAttention(width, config.head_width) if attends else nn.Identity()
+        norm = nn.BatchNorm2d(width)
+        self.attention = Attention(width, config.head_width, norm) if attends else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, T, bands) to (B, width, T, bands)."""

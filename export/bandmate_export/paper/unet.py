@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import onnx
-import torch
 from torch import nn
 
 from bandmate_export.graph import Graph
-from bandmate_export.layers import linear, silu
+from bandmate_export.layers import level_embedding, silu
 from bandmate_export.paper.volume import DEPTH, Volume
 from bandmate_server.spec import ModelSpec
 from bandmate_training.paper.unet import Block, UNet, Upsample
@@ -42,14 +39,7 @@ def denoiser_graph(unet: UNet, spec: ModelSpec, half: bool) -> onnx.ModelProto:
 
 def _embedding(g: Graph, unet: UNet, halves: str) -> str:
     """Write the activated embedding (G B, width) of noise levels."""
-    first, _, last = unet.embedding
-    assert isinstance(first, nn.Linear)
-    assert isinstance(last, nn.Linear)
-    half = first.in_features // 2
-    rates = torch.exp(-math.log(10_000.0) / half * torch.arange(half))  # as `level_embedding`
-    angles = g.op("Mul", g.unsqueeze("level", 1), g.constant(rates.numpy()))
-    waves = g.op("Concat", g.op("Cos", angles), g.op("Sin", angles), axis=1)
-    level = silu(g, linear(g, silu(g, linear(g, waves, first)), last))
+    level = silu(g, level_embedding(g, "level", unet.embedding))
     shape = g.op("Concat", halves, g.integers(1, 1), axis=0)
     return g.op("Flatten", g.op("Expand", g.unsqueeze(level, 0), shape), axis=2)
 
