@@ -18,6 +18,7 @@ MODEL_FILES = (
     "denoiser.onnx",
     "decoder.onnx",
     "vocoder.onnx",
+    "separator.onnx",
     "MODEL_CARD.md",
 )
 needs_model = pytest.mark.skipif(
@@ -126,3 +127,13 @@ def test_constraints_pin_every_direct_dependency_exactly() -> None:
     wanted = [*project["dependencies"], *(line for extra in extras for line in extra)]
     names = {line.split(">")[0].split("[")[0].split(";")[0].strip() for line in wanted}
     assert names <= pinned
+
+
+def test_commands_start_without_what_takes_long_to_load() -> None:
+    slow = "{'scipy', 'torch', 'pedalboard', 'ray', 'sounddevice'}"
+    for module in ("bandmate_bridge.separate_command", "bandmate_bridge.batch_command"):
+        code = f"import sys, {module}; print(*sorted({slow} & set(sys.modules)))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == []

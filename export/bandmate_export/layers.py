@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from bandmate_export.graph import Graph
+from bandmate_training.layers import ConvNeXtBlock
 
 
 def conv(g: Graph, x: str, module: nn.Module) -> str:
@@ -132,3 +133,24 @@ def batch_norm(g: Graph, x: str, module: nn.Module) -> str:
     names = ("weight", "bias", "running_mean", "running_var")
     weight, bias, mean, variance = (g.parameter(module, name) for name in names)
     return g.op("BatchNormalization", x, weight, bias, mean, variance, epsilon=module.eps)
+
+
+def frame_blocks(
+    g: Graph, x: str, entry: nn.Module, blocks: nn.Sequential, norm: nn.LayerNorm
+) -> str:
+    """Write ConvNeXt blocks on frames (B, N, inputs), with the layers before and behind them.
+
+    Only the convolutions over time see time last.
+    """
+    x = _last(g, conv(g, _last(g, x), entry))
+    for block in blocks:
+        assert isinstance(block, ConvNeXtBlock)
+        h = layer_norm(g, _last(g, conv(g, _last(g, x), block.depthwise)), block.norm)
+        h = pointwise(g, g.op("Gelu", pointwise(g, h, block.expand)), block.contract)
+        x = g.op("Add", x, g.op("Mul", h, g.parameter(block, "scale")))
+    return layer_norm(g, x, norm)
+
+
+def _last(g: Graph, x: str) -> str:
+    """Swap the last two of three axes."""
+    return g.op("Transpose", x, perm=[0, 2, 1])

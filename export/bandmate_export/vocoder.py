@@ -7,13 +7,17 @@ import onnx
 
 from bandmate_export.fourier import hann, waves
 from bandmate_export.graph import Graph
-from bandmate_export.layers import conv, layer_norm, pointwise
+from bandmate_export.layers import frame_blocks, pointwise
+from bandmate_export.tones import Played, partials, sound
 from bandmate_server.spec import ModelSpec
 from bandmate_training.vocoder import (
+    FAINTEST,
     LARGEST_LOG_MAGNITUDE,
+    LEAST_POWER,
     MEL_MEAN,
     MEL_STD,
-    ConvNeXtBlock,
+    TONAL_AT,
+    TONAL_FROM,
     Vocoder,
 )
 
@@ -21,38 +25,38 @@ from bandmate_training.vocoder import (
 def vocoder_graph(vocoder: Vocoder, spec: ModelSpec, half: bool) -> onnx.ModelProto:
     """Return the graph from log-mels (B, N, M) to waves (B, hop N)."""
     g = Graph("vocoder", "vocoder", vocoder, half)
-    normal = g.op("Sub", "log_mel", g.constant(MEL_MEAN))
-    x = g.op("Div", normal, g.constant(MEL_STD))
-    x = _last(g, conv(g, _last(g, x), vocoder.entry))
-    for block in vocoder.blocks:
-        assert isinstance(block, ConvNeXtBlock)
-        x = _block(g, x, block)
-    level, real, imaginary = g.split(
-        pointwise(g, layer_norm(g, x, vocoder.norm), vocoder.out), 3, 2
-    )
-    magnitude = g.op("Exp", g.op("Min", level, g.constant(LARGEST_LOG_MAGNITUDE)))
+    x = g.op("Div", g.op("Sub", "log_mel", g.constant(MEL_MEAN)), g.constant(MEL_STD))
+    played = partials(g, x, vocoder.tones)
+    features = frame_blocks(g, x, vocoder.entry, vocoder.blocks, vocoder.norm)
+    level, real, imaginary = g.split(pointwise(g, features, vocoder.out), 3, 2)
+    loud = g.op("Min", level, g.constant(LARGEST_LOG_MAGNITUDE))
+    power = g.op("Exp", g.op("Add", loud, loud))
+    tonal = _tonal(g, power, played.amplitude, vocoder)
+    least = g.constant(LEAST_POWER)
+    rest = g.op("Sub", power, g.op("MatMul", tonal, g.constant(vocoder.lobes.numpy().T)))
+    rest = g.op("Add", g.op("Max", rest, g.constant(0)), least)
     square = g.op("Add", g.op("Mul", real, real), g.op("Mul", imaginary, imaginary))
-    length = g.op("Sqrt", g.op("Add", square, g.constant(1e-8)))
-    factor = g.op("Div", magnitude, length)
-    parts = (g.op("Mul", factor, part) for part in (real, imaginary))
-    spectrum = g.op("Concat", *parts, axis=2)
+    scale = g.op("Sqrt", g.op("Div", rest, g.op("Add", square, least)))
+    parts = (g.op("Mul", scale, part) for part in (real, imaginary))
+    noise = _inverse(g, g.op("Concat", *parts, axis=2), vocoder)
+    amplitude = g.op("Sqrt", g.op("Max", tonal, g.constant(FAINTEST)))
+    steady = Played(amplitude, played.frequency)
+    wave = g.op("Add", noise, sound(g, steady, vocoder.tones))
     return g.model(
         spec,
         {"log_mel": ("B", "frames", spec.mel.bands)},
-        {"wave": (_inverse(g, spectrum, vocoder), ("B", "N"))},
+        {"wave": (wave, ("B", "N"))},
     )
 
 
-def _last(g: Graph, x: str) -> str:
-    """Swap the last two of three axes."""
-    return g.op("Transpose", x, perm=[0, 2, 1])
-
-
-def _block(g: Graph, x: str, block: ConvNeXtBlock) -> str:
-    """Write a block on (B, N, width): only the depthwise convolution sees time last."""
-    h = layer_norm(g, _last(g, conv(g, _last(g, x), block.depthwise)), block.norm)
-    h = pointwise(g, g.op("Gelu", pointwise(g, h, block.expand)), block.contract)
-    return g.op("Add", x, g.op("Mul", h, g.parameter(block, "scale")))
+def _tonal(g: Graph, power: str, amplitude: str, vocoder: Vocoder) -> str:
+    """Write the squared amplitudes (B, N, J) that the oscillators get of bins (B, N, bins)."""
+    found = g.op("MatMul", power, g.constant(vocoder.matched.numpy().T))
+    found = g.op("Max", found, g.constant(FAINTEST))
+    ratio = g.op("Div", g.op("Mul", amplitude, amplitude), found)
+    above = g.op("Sub", ratio, g.constant(TONAL_FROM))
+    share = g.op("Div", above, g.constant(TONAL_AT - TONAL_FROM))
+    return g.op("Mul", found, g.op("Clip", share, g.constant(0), g.constant(1)))
 
 
 def _inverse(g: Graph, spectrum: str, vocoder: Vocoder) -> str:

@@ -198,6 +198,12 @@ def _playing(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--resample", type=int, default=1, metavar="N", help="do every step N times (RePaint)"
     )
+    group.add_argument(
+        "--drafts",
+        type=positive,
+        metavar="N",
+        help="make N of every take, keep the one that agrees best with what is given",
+    )
     group.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same take")
     group.add_argument(
         "--takes",

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
 
 
 def _settings(options: argparse.Namespace) -> PartSettings:
-    names = ("steps", "solver", "guidance", "eta", "seed", "takes", "resample")
+    names = ("steps", "solver", "guidance", "eta", "seed", "takes", "drafts", "resample")
     chosen = {name: getattr(options, name) for name in (*names, "format", "bit_depth")}
     start, end = getattr(options, "start", None), getattr(options, "end", None)
     if end is not None and end <= (start or 0.0):

@@ -35,6 +35,7 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         threads=options.threads,
         token=read_token(options.token_file),
         verbose=options.verbose,
+        keep_days=options.keep,
     )
     server = Server(settings)
 

@@ -85,6 +85,12 @@ def add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
         help="a folder whose audio may be named in requests; may be given several times",
     )
     where.add_argument(
+        "--keep",
+        type=positive,
+        metavar="DAYS",
+        help="at the start, remove jobs that finished longer ago, with their stems; default: none",
+    )
+    where.add_argument(
         "--token-file",
         type=Path,
         metavar="FILE",
@@ -144,6 +150,7 @@ def add_send(commands: argparse._SubParsersAction[Parser]) -> None:
     generate.add_argument("--rate", type=positive, metavar="HZ", help="default: 44100")
     generate.add_argument("--channels", type=positive, metavar="N", help="default: 1")
     for action in (add, fill, vary, generate):
+        action.add_argument("--drafts", type=positive, metavar="N", help="keep the best of N")
         action.add_argument("--resample", type=positive, metavar="N", help="RePaint, N times")
     for action in (separate, generate):
         action.add_argument("--stems", type=stem_names, metavar="LIST", help="default: all")

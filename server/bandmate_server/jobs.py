@@ -18,6 +18,7 @@ from bandmate_server.requests import JobRequest
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 FINISHED = (DONE, FAILED, CANCELLED)
+UNDELIVERED = ("due", "sent")  # mail that a DAW has yet to take
 REQUEST, STATE, RESULT, LOG = "request.json", "state.json", "result.json", "log.jsonl"
 STEMS = "stems"
 
@@ -92,7 +93,7 @@ class JobStore:
         folder.mkdir(parents=True, exist_ok=True)
 
     def load(self) -> None:
-        """Read all jobs; what was being created when the server died is removed."""
+        """Read all jobs; what was being made or removed when the server died is removed."""
         for path in self.folder.iterdir():
             if path.name.startswith("."):
                 shutil.rmtree(path, ignore_errors=True)
@@ -106,6 +107,20 @@ class JobStore:
                 self.jobs[job.job] = job
         self.jobs = {job.job: job for job in sorted(self.jobs.values(), key=_age)}
         self._last_created = max((job.created for job in self.jobs.values()), default=0)
+
+    def forget(self, before: float) -> None:
+        """Remove jobs that ended before a time in seconds since 1970, but for undelivered ones."""
+        for job in list(self.jobs.values()):
+            ended = job.finished or job.created / 1e9
+            if job.is_finished and job.mail not in UNDELIVERED and ended < before:
+                hidden = self.folder / f".old-{job.job}"  # all at once, whatever happens
+                try:
+                    (self.folder / job.job).rename(hidden)
+                except OSError as error:
+                    _logger.error("cannot remove a job: %s", error, extra={"job": job.job})
+                    continue
+                shutil.rmtree(hidden, ignore_errors=True)
+                del self.jobs[job.job]
 
     def find(self, request: str, address: str) -> Job | None:
         """Return the job that a request id has started before, or None.

@@ -27,9 +27,11 @@ ROWS = 4  # windows and halves of the guidance that are denoised in one call
 class Sampling(Diffusion):
     """How to sample a new part: all settings decided.
 
+    drafts: of every take, of which one is kept.
     resample: how often every step is done.
     """
 
+    drafts: int = 1
     resample: int = 1
 
 

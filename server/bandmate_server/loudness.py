@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection
 
 import numpy as np
-import pyloudnorm
 import soxr
 
 from bandmate_server.arrays import FloatArray
@@ -72,6 +71,8 @@ def measure_lufs(audio: FloatArray, rate: int) -> float:
 
     Source: ITU-R BS.1770-4. Audio shorter than a gating block is padded with zeros.
     """
+    import pyloudnorm  # here, as its scipy takes longer to load than the model
+
     shortest = math.ceil(BLOCK_SECONDS * rate) + 1
     padded = np.pad(audio.astype(np.float64), ((0, max(shortest - len(audio), 0)), (0, 0)))
     return float(pyloudnorm.Meter(rate).integrated_loudness(padded))

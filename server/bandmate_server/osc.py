@@ -35,6 +35,7 @@ MAX_CONNECTIONS = 256
 PARTIAL_SECONDS = 30.0  # that a TCP packet may take to arrive
 PORT_TRIES = 20
 LEAST_TOKEN = 16  # characters
+SECONDS_PER_DAY = 86_400
 
 _logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class ServerSettings:
     devices: one worker for each.
     port: 0 takes a free one.
     token: needed beyond loopback.
+    keep_days: how long finished jobs stay; None is for ever.
     """
 
     workdir: Path
@@ -59,6 +61,7 @@ class ServerSettings:
     threads: int | None = None
     token: str | None = None
     verbose: bool = False
+    keep_days: int | None = None
 
 
 def check_token(host: str, token: str | None) -> None:
@@ -100,6 +103,8 @@ class Server:
         self._announcer = Announcer()
         store = JobStore(self._workdir / "jobs")
         store.load()
+        if settings.keep_days is not None:
+            store.forget(time.time() - settings.keep_days * SECONDS_PER_DAY)
         self._queue = JobQueue(store, self._workdir / "inbox", self._announcer.announce)
         allowed = AllowedFolders([self._workdir, *settings.allow])
         around = Surroundings(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bandmate_server.agreement import agreement
 from bandmate_server.arrays import FloatArray
 from bandmate_server.errors import AudioError, RegionError
 from bandmate_server.hearing import SILENCE_RMS, Heard, Session, encode_span, hear, mixed
@@ -21,12 +22,13 @@ from bandmate_server.settings import (
 )
 from bandmate_server.windows import Region, cross_fade, find_region, plan_windows
 
-OVERLAP = 0.125  # of a window, between neighbours at least
+OVERLAP = 0.1  # of a window, between neighbours at least: a second
+DRAFT_STRIDE = 0x9E3779B97F4A7C15  # between drafts' seeds: no take has such neighbours
 SHORTEST = 0.25  # of a window, that are made at least
 LIGHTEST_LEVEL = 100  # noise level at which a variation of strength 0 starts
 DEFAULTS = {
-    "learnt": {"steps": 10, "solver": "dpm", "guidance": 1.5, "eta": 0.0},
-    "mixture": {"steps": 50, "solver": "ddim", "guidance": 1.0, "eta": 1.0},
+    "learnt": {"steps": 10, "solver": "dpm", "guidance": 4.0, "eta": 0.0, "drafts": 4},
+    "mixture": {"steps": 50, "solver": "ddim", "guidance": 1.0, "eta": 1.0, "drafts": 1},
 }  # of a bundle that names none, by its conditioning
 
 
@@ -52,6 +54,7 @@ def decide_sampling(model: Model, settings: PartSettings) -> Sampling:
         guidance=float(found["guidance"]),
         eta=float(found["eta"]),
         seed=settings.seed,
+        drafts=int(found["drafts"]),
         resample=settings.resample,
     )
 
@@ -112,13 +115,38 @@ class Part:
         leveller = Leveller(self.timeline, self.session, self.task, heard)
         self.context_lufs = leveller.context_lufs
         context, origin = self._listen(heard)
+        given = self._to_agree_with(heard)
         for index in range(count):
-            how = replace(self.how, seed=self.settings.seed + index)
+            seed = self.settings.seed + index
+            waves = self._best(context, origin, seed, given, index / count, (index + 1) / count)
+            yield self._levelled(waves, leveller, seed)
+
+    def _best(
+        self, context: Context, origin: Origin | None, seed: int, given: dict[str, FloatArray],
+        begin: float, end: float,
+    ) -> dict[str, FloatArray]:  # fmt: skip
+        """Return the waves of the best draft of a take."""
+        count = self.how.drafts if given and self.how.guidance > 0.0 else 1
+        best: tuple[float, dict[str, FloatArray]] | None = None
+        for draft in range(count):
+            how = replace(self.how, seed=(seed + draft * DRAFT_STRIDE) % 2**64)
             play = Play(self.model, context, self.layout, how, self.monitor)
-            denoised = (index + 0.9) / count
-            latents = play.latents(index / count, denoised, origin)
-            waves = self._voice(latents, denoised, (index + 1) / count)
-            yield self._levelled(waves, leveller, how.seed)
+            first, last = (begin + (end - begin) * share / count for share in (draft, draft + 1))
+            denoised = first + 0.9 * (last - first)
+            waves = self._voice(play.latents(first, denoised, origin), denoised, last)
+            span = self.timeline.span
+            fit = sum(agreement(name, wave[span], given) for name, wave in waves.items())
+            if best is None or fit > best[0]:
+                best = fit, waves
+        assert best is not None
+        return best[1]
+
+    def _to_agree_with(self, heard: Heard | None) -> dict[str, FloatArray]:
+        """Return what sounds beside the wanted stems in the region, by name."""
+        if heard is None:
+            return {}
+        others = heard.waves.items()
+        return {name: w[self.timeline.span] for name, w in others if name not in self.task.wanted}
 
     def _hear(self) -> Heard | None:
         """Read what is given; None where nothing is."""

@@ -293,12 +293,14 @@ def part_settings(options: dict[str, Any]) -> PartSettings:
     Raises:
         SettingsError: if a value is out of its range.
     """
-    names = [*SAMPLING_OPTIONS, *FILE_OPTIONS, "resample"]
+    names = [*SAMPLING_OPTIONS, *FILE_OPTIONS, "drafts", "resample"]
     return PartSettings(**{name: options[name] for name in names if name in options})
 
 
 _COMMON_OPTIONS = SAMPLING_OPTIONS | FILE_OPTIONS | MAIL_OPTIONS
-_PART = Options({"resample": _whole(1, 100)} | _COMMON_OPTIONS, part_settings)
+_PART = Options(
+    {"drafts": _whole(1, 100), "resample": _whole(1, 100)} | _COMMON_OPTIONS, part_settings
+)
 OPTIONS = {
     "/bandmate/separate": Options(
         {"stems": read_stems, "render": _text} | _COMMON_OPTIONS, separate_settings

@@ -17,7 +17,7 @@ from bandmate_server.part_files import add_files, fill_file, generate_files, var
 from bandmate_server.progress import Cancel, Progress
 from bandmate_server.requests import JobRequest, part_settings, separate_settings
 from bandmate_server.session import Model
-from bandmate_server.session_copy import copy_session, crop
+from bandmate_server.session_copy import SessionCopy, copy_session, crop
 from bandmate_server.snapshot import OpenSound, copy_sound, plan_span
 from bandmate_server.tasks import Result, separate_file
 from bandmate_server.transfers import ServerFiles
@@ -97,9 +97,7 @@ def _add(bench: Bench) -> tuple[int, list[Result]]:
         session.given,
         bench.out,
         session.settings,
-        backing=session.backing,
-        progress=bench.progress,
-        cancel=bench.cancel,
+        **_beside(bench, session),
     )
 
 
@@ -111,9 +109,7 @@ def _fill(bench: Bench) -> tuple[int, list[Result]]:
         session.given,
         bench.out,
         session.settings,
-        backing=session.backing,
-        progress=bench.progress,
-        cancel=bench.cancel,
+        **_beside(bench, session),
     )
     return session.span.start, [crop(result, session.span) for result in results]
 
@@ -128,10 +124,13 @@ def _vary(bench: Bench) -> tuple[int, list[Result]]:
         session.given,
         bench.out,
         session.settings,
-        backing=session.backing,
-        progress=bench.progress,
-        cancel=bench.cancel,
+        **_beside(bench, session),
     )
+
+
+def _beside(bench: Bench, session: SessionCopy) -> dict[str, Any]:
+    """Return what all tasks on a session are given besides."""
+    return {"backing": session.backing, "progress": bench.progress, "cancel": bench.cancel}
 
 
 def _generate(bench: Bench) -> tuple[int, list[Result]]:

@@ -16,6 +16,7 @@ BitDepth = Literal["16", "24", "32f"]
 MAX_STEPS = 999  # one less than the noise levels: the reference schedule allows no more
 MAX_SEED = 2**63 - 1
 MAX_TAKES = 100
+MAX_DRAFTS = 100
 MAX_RESAMPLE = 20
 MIN_SECONDS, MAX_SECONDS = 0.5, 1800.0  # of a new part
 
@@ -76,6 +77,7 @@ class PartSettings:
     eta: fresh noise of a DDIM step, from 0 (none) to 1.
     seed: of the first take; every further one has the next.
     takes: how many are written to files.
+    drafts: how many are made of every take; the one that agrees best with what is given is kept.
     resample: how often every step is done, RePaint's way; 1 is plain.
     bit_depth: None is 32f for wav and 24 for flac.
 
@@ -91,6 +93,7 @@ class PartSettings:
     eta: float | None = None
     seed: int = 0
     takes: int = 1
+    drafts: int | None = None
     resample: int = 1
     format: Format = "wav"
     bit_depth: BitDepth | None = None
@@ -103,6 +106,7 @@ class PartSettings:
         check_range("steps", self.steps, 1, MAX_STEPS)
         check_range("takes", self.takes, 1, MAX_TAKES)
         check_range("seed", self.seed, 0, MAX_SEED - MAX_TAKES)
+        check_range("drafts", self.drafts, 1, MAX_DRAFTS)
         check_range("resample", self.resample, 1, MAX_RESAMPLE)
         check_range("guidance", self.guidance, 0.0, 100.0)
         check_range("eta", self.eta, 0.0, 1.0)

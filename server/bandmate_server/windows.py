@@ -19,6 +19,7 @@ from bandmate_server.spec import ModelSpec
 
 OVERLAP = 0.25  # of a window, between neighbours; also what a region gets around it at least
 LONGEST_SINGLE = 1.125  # windows that one window of unusual length may stand for
+SHORTEST = 0.875  # of a window, that each of several is long at least
 ROUNDING_SECONDS = 0.001  # that an end may lie past the audio, as shown lengths are rounded
 
 
@@ -93,7 +94,7 @@ def plan_windows(
 
     The model hears at least a quarter window beyond each end of the region where the file
     has it, and at most a whole one. Files shorter than a window, or little longer, get one of
-    their own length.
+    their own length. Of several windows each is only as long as is needed to cover all.
 
     Args:
         region: in frames of the file.
@@ -114,6 +115,10 @@ def plan_windows(
     first = max(math.floor((region.start - origin) / per_latent) - margin, 0)
     last = min(math.ceil((region.stop - origin) / per_latent) + margin, available)
     count = max(math.ceil((last - first - overlap) / (window - overlap)), 1)
+    if count > 1:
+        needed = math.ceil((last - first + (count - 1) * overlap) / count)
+        needed = max(needed, round(SHORTEST * window))
+        window = min(math.ceil(needed / spec.latent_multiple) * spec.latent_multiple, window)
     reach = min(count * window - (count - 1) * overlap, available)
     first = min(max(first - (reach - (last - first)) // 2, 0), available - reach)
     return Layout(origin, window, overlap, _spread(first, reach - window, count))

@@ -25,7 +25,7 @@ DENOISER = DenoiserConfig(
 SEPARATOR = SeparatorConfig(
     widths=(32, 64), blocks=1, attention_levels=(1,), head_width=16, mixer_channels=2
 )
-VOCODER = VocoderConfig(width=24, blocks=2, expansion=2)
+VOCODER = VocoderConfig(width=24, blocks=2, expansion=2, tones_width=24, tones_blocks=1)
 
 Make = Callable[[ModelSpec], nn.Module]
 NETWORKS: dict[str, tuple[Make, Any]] = {

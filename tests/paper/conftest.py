@@ -26,6 +26,9 @@ SCALE = 0.9227
 RATE = 22_050
 
 Save = Callable[..., Path]
+Sizes = tuple[config.UNetConfig, config.VaeConfig, config.VocoderConfig]
+TINY: Sizes = (UNET, VAE, VOCODER)
+FULL: Sizes = (config.UNET, config.VAE, config.VOCODER)
 
 
 def weights(network: torch.nn.Module, prefix: str, salt: str = SALT) -> dict[str, Tensor]:
@@ -49,10 +52,10 @@ def expected() -> tuple[UNet, Vae, Vocoder]:
     return found
 
 
-def _state() -> dict[str, Tensor]:
+def _state(sizes: Sizes = TINY) -> dict[str, Tensor]:
     """Return the state of a checkpoint as the authors' program writes it, all inside."""
     with torch.device("meta"):
-        unet, vae, vocoder = UNet(UNET), Vae(VAE), Vocoder(VOCODER)
+        unet, vae, vocoder = UNet(sizes[0]), Vae(sizes[1]), Vocoder(sizes[2])
     state = {"logvar": torch.zeros(1000), "betas": torch.zeros(1000)}
     state |= {"alphas_cumprod": torch.ones(1000), "posterior_mean_coef1": torch.ones(1000)}
     state["scale_factor"] = torch.tensor(SCALE)
@@ -108,6 +111,14 @@ def _save(path: Path, state: dict[str, Tensor], **more: Any) -> Path:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole checkpoint."""
     return _save(tmp_path_factory.mktemp("published") / "whole.ckpt", _state())
+
+
+@pytest.fixture
+def full_size(tmp_path: Path) -> Path:
+    """A checkpoint of the published size: 305 million weights, twice, the averages halved."""
+    state = _state(FULL)
+    averages = {k: v.half() for k, v in state.items() if k.startswith("model_ema.") and v.ndim}
+    return _save(tmp_path / "full.ckpt", state | averages)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from bandmate_server.errors import BundleError
 from bandmate_server.estimate import POSTERIOR_DRAW, latent_noise
 from bandmate_server.sampler import Known, cumulative_alphas, reference_steps, sample
 from bandmate_server.session import Condition, Model, open_model
-from bandmate_server.spec import PAPER, STEMS
+from bandmate_server.spec import OTHER, PAPER, STEMS
 from bandmate_training.cli import main as train
 from bandmate_training.mel import LogMel
 from bandmate_training.paper.unet import UNet
@@ -228,3 +228,21 @@ def test_the_full_size_step_is_that_of_torch_in_little_memory(tmp_path: Path) ->
         found = json.loads(done.stdout)["onnxruntime"]
         assert found["relative_error"] <= 1e-4
         assert found["peak_rss_gb"] <= 3.5
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_the_published_size_becomes_a_bundle_that_separates(
+    full_size: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "bundle"
+    command = ["import-checkpoint", str(full_size), "--out", str(out), "--half", "--unchecked"]
+    assert train(command) == 0
+    full_size.unlink()
+    time = np.arange(2 * RATE) / RATE
+    wave = (0.3 * np.sin(2 * np.pi * 220 * time) * np.exp(-time)).astype(np.float32)
+    sf.write(tmp_path / "song.wav", wave, RATE, "FLOAT")
+    command = ["separate", str(tmp_path / "song.wav"), "--out", str(tmp_path), "--quiet"]
+    assert bandmate([*command, "--model", str(out), "--steps", "2", "--device", "cpu"]) == 0
+    stems = [sf.read(tmp_path / "song" / f"{stem}.wav")[0] for stem in (*STEMS, OTHER)]
+    assert all(np.isfinite(stem).all() for stem in stems)
+    np.testing.assert_allclose(np.sum(stems, axis=0), wave, atol=1e-6)

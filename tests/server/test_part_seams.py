@@ -76,3 +76,14 @@ def test_a_minute_has_no_jump_in_level_or_spectrum_at_its_windows_edges(mini: Mo
         spliced[piece] = second[piece]
     found = {name: excess(change, edges) for name, change in changes(spliced).items()}
     assert max(found.values()) > 0.99, found
+
+
+@pytest.mark.slow
+def test_ten_minutes_are_made_in_one_piece(mini: Model) -> None:
+    minute = song()["bass"]
+    context = {"bass": np.tile(minute, 10)}
+    drums = add(mini, context, RATE, ["drums"], PartSettings(steps=2, guidance=1.0))["drums"]
+    assert len(drums) == 10 * len(minute)
+    assert np.isfinite(drums).all()
+    levels = np.sqrt(np.square(drums.reshape(40, -1)).mean(axis=1))
+    assert levels.min() > 0.1 * levels.max() > 0.001

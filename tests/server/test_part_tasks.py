@@ -15,7 +15,7 @@ from bandmate_server.session import Model
 from bandmate_server.spec import STEMS
 
 RATE = 16_000
-QUICK = PartSettings(steps=2)
+QUICK = PartSettings(steps=2, guidance=1.5)  # fakes bear no more
 SUBSETS = [
     subset for count in (1, 2, 3) for subset in itertools.combinations(STEMS, count)
 ]  # all arrangements

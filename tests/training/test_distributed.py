@@ -49,7 +49,8 @@ makers = {
     "vae": lambda: VaeTask(MINI, vae, validation),
     "denoiser": lambda: DenoiserTask(
         MINI, DenoiserConfig((32,), 1, (), 32, 32), Vae(MINI, vae), validation),
-    "vocoder": lambda: VocoderTask(MINI, VocoderConfig(width=16, blocks=1), validation),
+    "vocoder": lambda: VocoderTask(
+        MINI, VocoderConfig(16, 1, tones_width=16, tones_blocks=1), validation),
 }
 for name, make in makers.items():
     torch.manual_seed(0)

@@ -43,7 +43,7 @@ def test_report_holds_model_machine_command_and_all_systems(run: Run, tmp_path: 
         assert words in report
     systems = read(tmp_path)["systems"]
     expected = ["separator", "diffusion, 2 DDIM steps", "mixture as stem", "equal split"]
-    expected += ["oracle mel mask", "oracle mel mask through the VAE"]
+    expected += ["oracle band mask", "oracle mel mask", "oracle mel mask through the VAE"]
     assert [name for name in systems if "reconstruction" not in name] == expected
     for name in expected:
         assert f"| {name} |" in report
@@ -57,6 +57,8 @@ def test_figures_are_those_that_the_fake_model_must_get(run: Run, tmp_path: Path
     assert systems["separator"]["null_error"] < 1e-6
     assert systems["separator"]["silent_db"]["mean_power"] == pytest.approx(-13.98, abs=0.1)
     assert systems["oracle mel mask"]["si_sdri"]["mean"] > 10
+    finer, coarser = (systems[f"oracle {grid} mask"]["si_sdri"]["mean"] for grid in ("band", "mel"))
+    assert finer > coarser + 1
     assert systems["VAE reconstruction"]["own_mel"]["mean"] < 1e-6
     assert systems["diffusion, 2 DDIM steps"]["own_mel"]["mean"] > 1
 

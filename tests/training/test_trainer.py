@@ -42,7 +42,7 @@ SAMPLES = 5_120
 TINY_VAE = VaeConfig(8, 1, 1)
 TINY_DENOISER = DenoiserConfig((32,), 1, (), 32, 32)
 TINY_SEPARATOR = SeparatorConfig((32,), 1, (), 32, 2)
-TINY_VOCODER = VocoderConfig(width=16, blocks=1)
+TINY_VOCODER = VocoderConfig(width=16, blocks=1, tones_width=16, tones_blocks=1)
 
 
 def examples(corpus: Path, seed: int = 0) -> Examples:
@@ -58,7 +58,7 @@ def make_task(kind: str, corpus: Path) -> Task:
         return DenoiserTask(MINI, TINY_DENOISER, Vae(MINI, TINY_VAE), validation)
     if kind == "separator":
         return SeparatorTask(MINI, TINY_SEPARATOR, validation)
-    return VocoderTask(MINI, TINY_VOCODER, validation)
+    return VocoderTask(MINI, TINY_VOCODER, validation, tones_only=kind == "tones")
 
 
 def train(
@@ -104,6 +104,21 @@ def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(
     train(kind, corpus, tmp_path / "parts", steps=2, workers=0)
     train(kind, corpus, tmp_path / "parts", steps=4, workers=0, resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_the_oscillators_learn_alone_and_the_whole_goes_on_from_there(
+    corpus: Path, tmp_path: Path, optimiser: str
+) -> None:
+    before = make_task("tones", corpus).model.state_dict()
+    train("tones", corpus, tmp_path, steps=2, workers=0, optimiser=optimiser)
+    after = state(tmp_path)["modules"]["vocoder"]
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(name.startswith("tones.") for name in moved)
+    train("vocoder", corpus, tmp_path, steps=4, workers=0, optimiser=optimiser, resume=True)
+    whole = state(tmp_path)["modules"]["vocoder"]
+    assert any(not torch.equal(after[n], whole[n]) for n in whole if not n.startswith("tones."))
 
 
 def test_the_number_of_workers_changes_nothing(corpus: Path, tmp_path: Path) -> None:

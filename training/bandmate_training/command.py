@@ -67,6 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
     start.add_argument("--init", type=Path, help="start from a bundle's or a checkpoint's weights")
     if network == "denoiser":
         add("--vae", type=Path, help="VAE checkpoint or bundle (default: the shipped model's)")
+    if network == "vocoder":
+        add(
+            "--tones-only", action="store_true",
+            help="train the tuning of the oscillators alone, which takes many but quick steps",
+        )  # fmt: skip
 
 
 def run(args: argparse.Namespace, network: str) -> int:
@@ -129,7 +134,7 @@ def _denoiser_task(args: argparse.Namespace, validation: Tensor) -> Task:
 
 
 def _vocoder_task(args: argparse.Namespace, validation: Tensor) -> Task:
-    return VocoderTask(MINI, MINI_VOCODER, validation)
+    return VocoderTask(MINI, MINI_VOCODER, validation, args.tones_only)
 
 
 def _separator_task(args: argparse.Namespace, validation: Tensor) -> Task:

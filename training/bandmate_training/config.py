@@ -39,12 +39,15 @@ class DenoiserConfig:
 
 @dataclass(frozen=True)
 class VocoderConfig:
-    """ConvNeXt blocks on mel frames, then an inverse STFT."""
+    """ConvNeXt blocks on mel frames, then an inverse STFT; fewer for the oscillators."""
 
     width: int = 256
     blocks: int = 8
     expansion: int = 3
     fft_size: int = 640  # samples; the hop is the mel's
+    tones_width: int = 160
+    tones_blocks: int = 4
+    tones_expansion: int = 2
 
 
 MINI_VAE = VaeConfig()

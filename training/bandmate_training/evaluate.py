@@ -27,6 +27,7 @@ from bandmate_training.systems import (
     equal_split,
     masks_of_separator,
     mixture_as_stem,
+    oracle_bands,
     oracle_masks,
     oracle_through_vae,
     stored,
@@ -217,6 +218,7 @@ def _systems(args: argparse.Namespace, model: Model | None, clips: list[Clip]) -
         systems[name] = partial(stored, root)
     systems["mixture as stem"] = mixture_as_stem
     systems["equal split"] = equal_split
+    systems["oracle band mask"] = oracle_bands
     systems["oracle mel mask"] = oracle_masks
     if model is not None:
         systems["oracle mel mask through the VAE"] = oracle_through_vae

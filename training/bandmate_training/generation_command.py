@@ -15,7 +15,7 @@ from bandmate_server.session import Model
 from bandmate_server.settings import PartSettings
 from bandmate_training import arrangements, fitting, generation_tables, paper_figures, vocoding
 from bandmate_training.clips import Clip
-from bandmate_training.engine_performer import played_by
+from bandmate_training.engine_performer import copied_by, played_by
 from bandmate_training.measures.embedding import Embedding, open_embedding
 from bandmate_training.performers import (
     Performer,
@@ -30,6 +30,7 @@ from bandmate_training.report import head, progress_bar
 from bandmate_training.scenes import Scene, read_scene
 
 NOTHING, BORROWED = "nothing added", "another song's"
+COPIED = "true stem through VAE and vocoder"
 Files = dict[str, bytes]
 
 
@@ -107,7 +108,10 @@ def _paper(figures: dict[str, dict[str, float]]) -> dict[str, Any]:
 def _fit(args: argparse.Namespace, model: Model | None, clips: list[Clip],
          facts: dict[str, Any]) -> Files:  # fmt: skip
     scenes = [read_scene(clip) for clip in clips]
-    performers = {BORROWED: borrowed(scenes)} | _performers(args, model)
+    performers = {BORROWED: borrowed(scenes)}
+    if model is not None:
+        performers[COPIED] = copied_by(model)
+    performers |= _performers(args, model)
     found: list[fitting.Fit] = []
     for task in fitting.TASKS:
         place = place_of(task.given, (task.stem,))
@@ -148,7 +152,7 @@ def _performers(args: argparse.Namespace, model: Model | None) -> dict[str, Perf
         settings = PartSettings(steps=args.part_steps, guidance=args.guidance)
         found[model.bundle.name] = played_by(model, settings)
     for name, folder in args.system.items():
-        if name in (*found, NOTHING, BORROWED, fitting.TRUE):
+        if name in (*found, NOTHING, BORROWED, COPIED, fitting.TRUE):
             raise SettingsError(f"--system {name}=...: the name is taken, choose another")
         found[name] = stored(folder)
     return found

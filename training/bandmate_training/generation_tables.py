@@ -28,7 +28,8 @@ Each stem is added to the others of a clip. Context fit: the percentile rank of 
 context among the contexts of all other songs, by how well the part agrees with it; 50 is
 chance, 100 the best. "Harmony": pitch classes that sound together, frame by frame; "rhythm":
 attacks that coincide. The figure that counts is harmony for bass, guitar and piano, rhythm
-for drums. The row "true stem" is the ceiling. "Shuffled": the same takes ranked with other
+for drums. The row "true stem" is the ceiling; through VAE and vocoder, as all that is made
+comes, it is the model's. "Shuffled": the same takes ranked with other
 songs' contexts taken for their own: it must be near 50, or the measure is wrong.
 "Silent": takes more than 40 dB below the context; "clipped": takes that reach full scale.
 "Diversity": how much takes of one context differ, against parts of different songs (0: alike,

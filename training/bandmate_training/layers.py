@@ -81,6 +81,25 @@ class ResBlock(nn.Module):
         return self.second_norm(h) * (1 + scale) + shift
 
 
+class ConvNeXtBlock(nn.Module):
+    """A depthwise convolution over time, then two pointwise layers; residual."""
+
+    def __init__(self, width: int, expansion: int, scale: float) -> None:
+        """Make the layers; the branch starts at `scale`."""
+        super().__init__()
+        self.depthwise = nn.Conv1d(width, width, 7, padding=3, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, expansion * width)
+        self.contract = nn.Linear(expansion * width, width)
+        self.scale = nn.Parameter(torch.full((width,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, width, N) to the same shape."""
+        h = self.norm(self.depthwise(x).transpose(1, 2))
+        h = self.contract(F.gelu(self.expand(h)))
+        return x + (self.scale * h).transpose(1, 2)
+
+
 class Attention(nn.Module):
     """Self-attention over all time-frequency cells."""
 

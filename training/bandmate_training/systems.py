@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from bandmate_server.audio import ArraySource
 from bandmate_server.estimate import MASK_POWER, StemMels, diffusion_mels, mel_masks
@@ -19,13 +20,17 @@ from bandmate_server.render import Track, render_masks
 from bandmate_server.separation import decide_diffusion
 from bandmate_server.session import Model
 from bandmate_server.settings import SeparateSettings, Solver
-from bandmate_server.spec import MEL, OTHER, STEMS
+from bandmate_server.spec import MEL, MINI, OTHER, STEMS, BandSpec, MelSpec
 from bandmate_server.tasks import separate
 from bandmate_server.windows import Layout, Region, cross_fade, model_waves, plan_windows
 from bandmate_training.clips import Clip, Song, read_estimates
 from bandmate_training.listening import Heard
+from bandmate_training.masks import BandSums
+from bandmate_training.separator import Spectrum
 
 FloatArray = npt.NDArray[np.float32]
+
+_SILENT_POWER = 1e-9  # of a band: what is in it gets no mask
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,17 @@ def oracle_masks(example: Example) -> Estimate:
     return Estimate(_masked(example.song, np.concatenate([heard.stems, heard.other[None]])))
 
 
+def oracle_bands(example: Example) -> Estimate:
+    """Mask by the best masks there are on the separator's own bands, from the true stems."""
+    spec = MINI.masks
+    assert spec is not None
+    sources = torch.from_numpy(example.heard.waves[:-1])[None]  # stems and `other`
+    sums = BandSums(spec)(Spectrum(spec).stft(sources))
+    best = (sums.cross / sums.mixture[:, None].clamp_min(_SILENT_POWER)).clamp(0, 1)
+    shares = best[0, : len(STEMS)].swapaxes(0, 1).numpy()  # (N, S, bands)
+    return Estimate(_render(example.song, Track(iter([shares]), 0), spec))
+
+
 def oracle_through_vae(example: Example) -> Estimate:
     """Mask by the true log-mels as the VAE reconstructs them."""
     assert example.decoded is not None
@@ -95,9 +111,9 @@ def _masked(song: Song, log_mels: FloatArray) -> dict[str, FloatArray]:
     return _render(song, Track(iter([shares[:, : len(STEMS)]]), 0))
 
 
-def _render(song: Song, masks: Track) -> dict[str, FloatArray]:
+def _render(song: Song, masks: Track, grid: MelSpec | BandSpec = MEL) -> dict[str, FloatArray]:
     source = ArraySource(song.mixture, song.rate)
-    blocks = render_masks(source, Region(0, source.frames), masks, 0, MEL, threads=1)
+    blocks = render_masks(source, Region(0, source.frames), masks, 0, grid, threads=1)
     stems = np.concatenate([stems for _, stems in blocks], axis=1)
     other = song.mixture.copy()
     for stem in stems:

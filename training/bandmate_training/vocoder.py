@@ -1,6 +1,7 @@
-"""The mini vocoder: log-mel to waveform by ConvNeXt blocks and an inverse STFT.
+"""The mini vocoder: log-mel to waveform by ConvNeXt blocks, an inverse STFT and oscillators.
 
-The idea of predicting spectra instead of samples is Siuzdak's (Vocos, 2023).
+The idea of predicting spectra instead of samples is Siuzdak's (Vocos, 2023); low steady tones
+come from a bank of oscillators (`tones.py`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,14 @@ from torch import Tensor, nn
 
 from bandmate_server.spec import ModelSpec
 from bandmate_training.config import VocoderConfig
+from bandmate_training.layers import ConvNeXtBlock
+from bandmate_training.tones import Partials, Tones, tone_lobes
 
 MEL_MEAN, MEL_STD = -5.0, 3.0
 LARGEST_LOG_MAGNITUDE = 6.0
+LEAST_POWER = 1e-8  # of bins
+FAINTEST = 1e-14  # squared amplitude of an oscillator: well below the mels' floor
+TONAL_FROM, TONAL_AT = 0.1, 0.25  # of a band's power in its tone: begins to be one, is one
 
 
 def synthesis_basis(fft_size: int) -> Tensor:
@@ -31,23 +37,9 @@ def synthesis_basis(fft_size: int) -> Tensor:
     return (rows * window).float()[:, None]
 
 
-class ConvNeXtBlock(nn.Module):
-    """A depthwise convolution over time, then two pointwise layers; residual."""
-
-    def __init__(self, width: int, expansion: int, scale: float) -> None:
-        """Make the layers; the branch starts at `scale`."""
-        super().__init__()
-        self.depthwise = nn.Conv1d(width, width, 7, padding=3, groups=width)
-        self.norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, expansion * width)
-        self.contract = nn.Linear(expansion * width, width)
-        self.scale = nn.Parameter(torch.full((width,), scale))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, width, N) to the same shape."""
-        h = self.norm(self.depthwise(x).transpose(1, 2))
-        h = self.contract(F.gelu(self.expand(h)))
-        return x + (self.scale * h).transpose(1, 2)
+def normal(log_mel: Tensor) -> Tensor:
+    """Bring log-mels near mean 0 and variance 1."""
+    return (log_mel - MEL_MEAN) / MEL_STD
 
 
 class Vocoder(nn.Module):
@@ -55,6 +47,8 @@ class Vocoder(nn.Module):
 
     basis: Tensor
     envelope: Tensor
+    lobes: Tensor
+    matched: Tensor
 
     def __init__(self, spec: ModelSpec, config: VocoderConfig) -> None:
         """Make the network of a spec and its widths."""
@@ -70,19 +64,37 @@ class Vocoder(nn.Module):
         )
         self.norm = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.width, 3 * self.bins)
+        self.tones = Tones(spec.mel, config)
         self.register_buffer("basis", synthesis_basis(config.fft_size), persistent=False)
         envelope = torch.hann_window(config.fft_size).square()
         self.register_buffer("envelope", envelope[None, None], persistent=False)
+        lobes = torch.from_numpy(tone_lobes(spec.mel.sample_rate, config.fft_size))
+        self.register_buffer("lobes", lobes, persistent=False)
+        self.register_buffer("matched", (lobes / lobes.square().sum(0)).T, persistent=False)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Return the waves (B, hop N) of log-mels (B, N, M)."""
-        x = ((log_mel - MEL_MEAN) / MEL_STD).transpose(1, 2)
-        h = self.out(self.norm(self.blocks(self.entry(x)).transpose(1, 2))).float()
-        level, real, imaginary = h.transpose(1, 2).chunk(3, dim=1)
-        magnitude = level.clamp(max=LARGEST_LOG_MAGNITUDE).exp()
-        length = (real.square() + imaginary.square() + 1e-8).rsqrt()
-        spectrum = torch.cat([magnitude * real * length, magnitude * imaginary * length], dim=1)
-        return self._inverse(spectrum)
+        x = normal(log_mel)
+        partials = self.tones(x)
+        h = self.norm(self.blocks(self.entry(x.transpose(1, 2))).transpose(1, 2))
+        level, real, imaginary = self.out(h).float().transpose(1, 2).chunk(3, dim=1)
+        power = (2 * level.clamp(max=LARGEST_LOG_MAGNITUDE)).exp()
+        tonal = self.tonal(power, partials)
+        rest = (power - self.lobes @ tonal).clamp_min(0) + LEAST_POWER
+        scale = (rest / (real.square() + imaginary.square() + LEAST_POWER)).sqrt()
+        noise = self._inverse(torch.cat([scale * real, scale * imaginary], dim=1))
+        steady = Partials(tonal.clamp_min(FAINTEST).sqrt(), partials.frequency)
+        return noise + self.tones.sound(steady)
+
+    def tonal(self, power: Tensor, partials: Partials) -> Tensor:
+        """Return the squared amplitudes (B, J, N) that the oscillators get of bins (B, bins, N).
+
+        The tuning says how likely a band is a tone. One that has a quarter of its bins' power gets
+        all of it, so that a tone in tune is heard, and not noise of its strength besides.
+        """
+        found = (self.matched @ power).clamp_min(FAINTEST)
+        share = (partials.amplitude.square() / found - TONAL_FROM) / (TONAL_AT - TONAL_FROM)
+        return share.clamp(0, 1).detach() * found
 
     def _inverse(self, spectrum: Tensor) -> Tensor:
         """Overlap-add the frames (B, 2 bins, N) into waves (B, hop N)."""

@@ -1,4 +1,4 @@
-"""Training the vocoder: spectral distances at several resolutions, and discriminators."""
+"""Training the vocoder: spectral distances, tuned oscillators, and discriminators."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from bandmate_training.dataset import SOURCES
 from bandmate_training.discriminators import SpectralDiscriminators
 from bandmate_training.mel import LogMel
 from bandmate_training.pictures import draw_mels
+from bandmate_training.tones import Partials, heard, out_of_tune, tuning_loss
 from bandmate_training.trainer import Optimisers, descend
-from bandmate_training.vocoder import Vocoder
+from bandmate_training.vocoder import Vocoder, normal
 
 RESOLUTIONS = (256, 512, 1024, 2048)  # samples per window; the hop is a quarter
-MEL_WEIGHT, SPECTRAL_WEIGHT, ADVERSARIAL_WEIGHT, FEATURE_WEIGHT = 2.0, 1.0, 0.1, 0.2
+MEL_WEIGHT, SPECTRAL_WEIGHT, TUNING_WEIGHT = 2.0, 1.0, 0.3
+ADVERSARIAL_WEIGHT, FEATURE_WEIGHT = 0.1, 0.2
 ADVERSARY_FROM = 10_000  # steps: the spectral losses lead until then
 _QUIET = 1e-3  # RMS below which a wave teaches nothing
 
@@ -46,15 +48,33 @@ def spectral_distance(wave: Tensor, target: Tensor) -> Tensor:
     return total / len(RESOLUTIONS)
 
 
+class _Player(nn.Module):
+    """Both halves of the vocoder in one call, as DDP wants it."""
+
+    def __init__(self, vocoder: Vocoder) -> None:
+        super().__init__()
+        self.vocoder = vocoder
+
+    def forward(self, mels: Tensor, heard_mels: Tensor) -> tuple[Tensor, Partials]:
+        """Return the waves of some mels, and the partials of others."""
+        return self.vocoder(mels), self.vocoder.tones(normal(heard_mels))
+
+
 class VocoderTask:
     """Generator and discriminators; the wave to copy is a stem or a mixture."""
 
-    def __init__(self, spec: ModelSpec, config: VocoderConfig, validation: Tensor) -> None:
-        """Make generator and discriminators; keep the validation examples (B, 5, N)."""
-        self.spec, self.config = spec, config
+    def __init__(
+        self, spec: ModelSpec, config: VocoderConfig, validation: Tensor, tones_only: bool = False
+    ) -> None:
+        """Make generator and discriminators; keep the validation examples (B, 5, N).
+
+        With `tones_only` nothing but the oscillators' tuning learns, which is much quicker.
+        """
+        self.spec, self.config, self.tones_only = spec, config, tones_only
         self.mel = LogMel(spec.mel)
         self.model = Vocoder(spec, config)
-        self.network: nn.Module = self.model
+        self.network: nn.Module = _Player(self.model)
+        self.tuner: nn.Module = self.model.tones
         self.judges = SpectralDiscriminators()
         self.judge: nn.Module = self.judges
         self.steps = 0
@@ -70,20 +90,34 @@ class VocoderTask:
 
     def wrap(self, parallel: Callable[[nn.Module], nn.Module]) -> None:
         """Send gradients through DDP."""
-        self.network, self.judge = parallel(self.model), parallel(self.judges)
+        self.judge = parallel(self.judges)
+        if self.tones_only:
+            self.tuner = parallel(self.model.tones)
+        else:
+            self.network = parallel(self.network)
 
     def update(
         self, step: int, batch: Tensor, generator: torch.Generator, optimisers: Optimisers
     ) -> dict[str, float]:
         """Do one step of the discriminators, once they are on, and one of the generator."""
-        target = self._pick(batch, generator)
+        waves = torch.cat([batch, batch.sum(1, keepdim=True)], dim=1).clamp(-1, 1)
+        audible = waves.square().mean(-1) > _QUIET**2
+        pick = torch.multinomial(audible.float() + 1e-6, 1, generator=generator)[:, 0]
+        target = waves[torch.arange(len(waves)), pick]
+        every = waves[audible] if audible.any() else target
+        every_mel, true = self.mel(every), heard(every, self.spec.mel)
+        if self.tones_only:
+            tuning = tuning_loss(self.tuner(normal(every_mel)), true)
+            descend(tuning, self.model, optimisers["vocoder"])
+            return {"tuning": tuning.item()}
         mels = self.mel(target)
         with torch.autocast("cpu", torch.bfloat16):
-            wave = self.network(mels)
+            wave, partials = self.network(mels, every_mel)
         spectral = spectral_distance(wave, target)
         mel = (self.mel(wave) - mels).abs().mean()
-        loss = SPECTRAL_WEIGHT * spectral + MEL_WEIGHT * mel
-        figures = {"spectral": spectral.item(), "mel": mel.item()}
+        tuning = tuning_loss(partials, true)
+        loss = SPECTRAL_WEIGHT * spectral + MEL_WEIGHT * mel + TUNING_WEIGHT * tuning
+        figures = {"spectral": spectral.item(), "mel": mel.item(), "tuning": tuning.item()}
         if step >= ADVERSARY_FROM:
             judging = self._judge_loss(wave.detach(), target)
             descend(judging, self.judges, optimisers["judges"])
@@ -92,14 +126,6 @@ class VocoderTask:
             figures |= {"judges": judging.item(), "fooled": adversarial.item()}
         descend(loss, self.model, optimisers["vocoder"])
         return figures
-
-    @staticmethod
-    def _pick(batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Choose one audible wave (B, N) of each example's sources and mixture."""
-        waves = torch.cat([batch, batch.sum(1, keepdim=True)], dim=1)
-        audible = (waves.square().mean(-1) > _QUIET**2).float() + 1e-6
-        pick = torch.multinomial(audible, 1, generator=generator)[:, 0]
-        return waves[torch.arange(len(waves)), pick].clamp(-1, 1)
 
     def _judge_loss(self, wave: Tensor, target: Tensor) -> Tensor:
         loss = wave.new_zeros(())
@@ -119,12 +145,19 @@ class VocoderTask:
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Return both distances on validation mixtures, and the log-mel error."""
+        """Return the errors of validation mixtures, and of the stems' tones."""
         target = self.validation.sum(1).clamp(-1, 1)
         wave = torch.cat([model(self.mel(part)) for part in target.split(4)])
+        stems = self.validation[:, : len(self.spec.stems)].flatten(0, 1).clamp(-1, 1)
+        assert isinstance(model, Vocoder)
+        off = [
+            out_of_tune(model.tones(normal(self.mel(part))), heard(part, self.spec.mel))
+            for part in stems.split(16)
+        ]
         return {
             "val_spectral": spectral_distance(wave, target).item(),
             "val_mel_mse": (self.mel(wave) - self.mel(target)).square().mean().item(),
+            "val_pitch_hz": torch.cat(off).mean().item(),
         }
 
     @torch.no_grad()

@@ -1,0 +1,90 @@
+"""How well a new part agrees with what is given: it decides which of several drafts is kept.
+
+Pitched parts are heard by the pitch classes that sound together, drums by attacks that
+coincide. All waves are at MEL.sample_rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from bandmate_server.arrays import FloatArray
+from bandmate_server.spec import MEL
+
+DRUMS = "drums"
+RHYTHM_SHARE = 0.2  # of rhythm in the agreement of pitched parts
+WINDOW = 4096  # samples, for pitch: a quarter of a second
+LOWEST, HIGHEST = 65.0, 2000.0  # Hz
+A4 = 440.0  # Hz, pitch class 9
+ATTACK_WINDOW, ATTACK_HOP = 512, 160  # samples
+COMPRESSION = 1000.0  # of magnitudes, before the logarithm
+SLACK = 5  # frames of ATTACK_HOP over which attacks are smoothed
+_BANDS = 16  # of equal numbers of bins, whose attacks count alike
+
+
+def agreement(stem: str, part: FloatArray, given: dict[str, FloatArray]) -> float:
+    """Return how well a part fits, from -1 to 1; 0 where nothing can be compared, or in no time.
+
+    Args:
+        stem: the part's name.
+        part: its wave (n,).
+        given: name -> wave (n,) of what it has to fit.
+    """
+    if len(part) < WINDOW:
+        return 0.0
+    rhythm = _product(attacks(part), attacks(_sum(given.values(), len(part))))
+    if stem == DRUMS:
+        return rhythm
+    pitched = _sum((wave for name, wave in given.items() if name != DRUMS), len(part))
+    harmony = _product(pitch_classes(part), pitch_classes(pitched))
+    return (1.0 - RHYTHM_SHARE) * harmony + RHYTHM_SHARE * rhythm
+
+
+def pitch_classes(wave: FloatArray) -> FloatArray:
+    """Return how much of each pitch class sounds over time (frames, 12), C first.
+
+    Over the classes of a frame the mean is 0: what sounds in all of them agrees with nothing.
+    """
+    strength = np.sqrt(_magnitudes(wave, WINDOW, WINDOW // 2))
+    hertz = np.arange(1, strength.shape[1]) * MEL.sample_rate / WINDOW
+    used = (hertz >= LOWEST) & (hertz <= HIGHEST)
+    near = np.rint(12.0 * np.log2(hertz[used] / A4)).astype(int) + 9
+    classes = (near[:, None] % 12 == np.arange(12)).astype(np.float32)
+    sums = strength[:, 1:][:, used] @ (classes / classes.sum(axis=0))
+    centred: FloatArray = sums - sums.mean(axis=1, keepdims=True)
+    return centred
+
+
+def attacks(wave: FloatArray) -> FloatArray:
+    """Return how much louder the bands get over time (frames,), its mean removed."""
+    level = float(np.sqrt(np.mean(np.square(wave)))) if len(wave) else 0.0
+    magnitudes = _magnitudes(wave * np.float32(0.1 / max(level, 1e-6)), ATTACK_WINDOW, ATTACK_HOP)
+    groups = np.array_split(np.log1p(COMPRESSION / ATTACK_WINDOW * magnitudes), _BANDS, axis=1)
+    bands = np.stack([group.mean(axis=1) for group in groups], axis=1)
+    rise = np.maximum(bands[2:] - bands[:-2], 0.0).mean(axis=1)
+    smooth = np.convolve(rise, np.hanning(2 * SLACK + 1), "same")
+    centred: FloatArray = (smooth - smooth.mean()).astype(np.float32)
+    return centred
+
+
+def _magnitudes(wave: FloatArray, size: int, hop: int) -> FloatArray:
+    """Return the magnitudes (frames, bins) of a wave, its ends padded with silence."""
+    padded = np.pad(wave, size // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+    found: FloatArray = np.abs(np.fft.rfft(frames * np.hanning(size).astype(np.float32)))
+    return found
+
+
+def _sum(waves: Iterable[FloatArray], samples: int) -> FloatArray:
+    total = np.zeros(samples, np.float32)
+    for wave in waves:
+        total += wave[:samples]
+    return total
+
+
+def _product(one: FloatArray, other: FloatArray) -> float:
+    """Return the correlation of two arrays of one shape; 0 where one is all zeros."""
+    norm = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(np.vdot(one, other)) / norm if norm > 0.0 else 0.0
