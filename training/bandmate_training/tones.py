@@ -44,7 +44,7 @@ def band_bins() -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return _FIRST + _WIDTH * np.arange(_COUNT + 1)
 
 
-def tone_lobes(rate: int, size: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def tone_lobes(size: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """Return the power (bins, J) that oscillators of amplitude 1 have in spectra of `size` samples.
 
     An oscillator counts everywhere as if it were tuned as near to the bin as it can be.
@@ -120,7 +120,7 @@ class Tones(nn.Module):
 
 def _following(x: Tensor) -> Tensor:
     """Return every frame's successor in (B, J, N); the last one is its own."""
-    return F.pad(x[..., 1:], (0, 1), mode="replicate")
+    return torch.cat([x[..., 1:], x[..., -1:]], dim=-1)
 
 
 @torch.no_grad()

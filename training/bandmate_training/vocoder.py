@@ -68,7 +68,7 @@ class Vocoder(nn.Module):
         self.register_buffer("basis", synthesis_basis(config.fft_size), persistent=False)
         envelope = torch.hann_window(config.fft_size).square()
         self.register_buffer("envelope", envelope[None, None], persistent=False)
-        lobes = torch.from_numpy(tone_lobes(spec.mel.sample_rate, config.fft_size))
+        lobes = torch.from_numpy(tone_lobes(config.fft_size))
         self.register_buffer("lobes", lobes, persistent=False)
         self.register_buffer("matched", (lobes / lobes.square().sum(0)).T, persistent=False)
 
