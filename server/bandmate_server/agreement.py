@@ -24,22 +24,32 @@ SLACK = 5  # frames of ATTACK_HOP over which attacks are smoothed
 _BANDS = 16  # of equal numbers of bins, whose attacks count alike
 
 
-def agreement(stem: str, part: FloatArray, given: dict[str, FloatArray]) -> float:
-    """Return how well a part fits, from -1 to 1; 0 where nothing can be compared, or in no time.
+class Reference:
+    """What is given, heard once, for any number of parts to be compared with it."""
 
-    Args:
-        stem: the part's name.
-        part: its wave (n,).
-        given: name -> wave (n,) of what it has to fit.
-    """
-    if len(part) < WINDOW:
-        return 0.0
-    rhythm = _product(attacks(part), attacks(_sum(given.values(), len(part))))
-    if stem == DRUMS:
-        return rhythm
-    pitched = _sum((wave for name, wave in given.items() if name != DRUMS), len(part))
-    harmony = _product(pitch_classes(part), pitch_classes(pitched))
-    return (1.0 - RHYTHM_SHARE) * harmony + RHYTHM_SHARE * rhythm
+    def __init__(self, given: dict[str, FloatArray]) -> None:
+        """Hear what a part has to fit: name -> wave (n,), all of one length, at least one."""
+        self.samples = len(next(iter(given.values())))
+        if self.samples < WINDOW:
+            return
+        self._attacks = attacks(_sum(given.values(), self.samples))
+        pitched = (wave for name, wave in given.items() if name != DRUMS)
+        self._pitch_classes = pitch_classes(_sum(pitched, self.samples))
+
+    def agreement(self, stem: str, part: FloatArray) -> float:
+        """Return how well a part fits, from -1 to 1; 0 where nothing can be compared.
+
+        Args:
+            stem: the part's name.
+            part: its wave (n,), as long as what is given; below WINDOW samples the answer is 0.
+        """
+        if self.samples < WINDOW:
+            return 0.0
+        rhythm = _product(attacks(part), self._attacks)
+        if stem == DRUMS:
+            return rhythm
+        harmony = _product(pitch_classes(part), self._pitch_classes)
+        return (1.0 - RHYTHM_SHARE) * harmony + RHYTHM_SHARE * rhythm
 
 
 def pitch_classes(wave: FloatArray) -> FloatArray:
@@ -59,7 +69,7 @@ def pitch_classes(wave: FloatArray) -> FloatArray:
 
 def attacks(wave: FloatArray) -> FloatArray:
     """Return how much louder the bands get over time (frames,), its mean removed."""
-    level = float(np.sqrt(np.mean(np.square(wave)))) if len(wave) else 0.0
+    level = float(np.sqrt(np.mean(np.square(wave))))
     magnitudes = _magnitudes(wave * np.float32(0.1 / max(level, 1e-6)), ATTACK_WINDOW, ATTACK_HOP)
     groups = np.array_split(np.log1p(COMPRESSION / ATTACK_WINDOW * magnitudes), _BANDS, axis=1)
     bands = np.stack([group.mean(axis=1) for group in groups], axis=1)

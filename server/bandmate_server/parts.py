@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bandmate_server.agreement import agreement
+from bandmate_server.agreement import Reference
 from bandmate_server.arrays import FloatArray
 from bandmate_server.errors import AudioError, RegionError
 from bandmate_server.hearing import SILENCE_RMS, Heard, Session, encode_span, hear, mixed
@@ -115,18 +115,18 @@ class Part:
         leveller = Leveller(self.timeline, self.session, self.task, heard)
         self.context_lufs = leveller.context_lufs
         context, origin = self._listen(heard)
-        given = self._to_agree_with(heard)
+        reference = self._reference(heard)
         for index in range(count):
             seed = self.settings.seed + index
-            waves = self._best(context, origin, seed, given, index / count, (index + 1) / count)
+            waves = self._best(context, origin, seed, reference, index / count, (index + 1) / count)
             yield self._levelled(waves, leveller, seed)
 
     def _best(
-        self, context: Context, origin: Origin | None, seed: int, given: dict[str, FloatArray],
-        begin: float, end: float,
+        self, context: Context, origin: Origin | None, seed: int,
+        reference: Reference | None, begin: float, end: float,
     ) -> dict[str, FloatArray]:  # fmt: skip
         """Return the waves of the best draft of a take."""
-        count = self.how.drafts if given and self.how.guidance > 0.0 else 1
+        count = 1 if reference is None else self.how.drafts
         best: tuple[float, dict[str, FloatArray]] | None = None
         for draft in range(count):
             how = replace(self.how, seed=(seed + draft * DRAFT_STRIDE) % 2**64)
@@ -134,19 +134,22 @@ class Part:
             first, last = (begin + (end - begin) * share / count for share in (draft, draft + 1))
             denoised = first + 0.9 * (last - first)
             waves = self._voice(play.latents(first, denoised, origin), denoised, last)
+            if reference is None:
+                return waves
             span = self.timeline.span
-            fit = sum(agreement(name, wave[span], given) for name, wave in waves.items())
+            fit = sum(reference.agreement(name, wave[span]) for name, wave in waves.items())
             if best is None or fit > best[0]:
                 best = fit, waves
         assert best is not None
         return best[1]
 
-    def _to_agree_with(self, heard: Heard | None) -> dict[str, FloatArray]:
-        """Return what sounds beside the wanted stems in the region, by name."""
-        if heard is None:
-            return {}
+    def _reference(self, heard: Heard | None) -> Reference | None:
+        """Return what drafts have to agree with; None where there is nothing to choose by."""
+        if heard is None or self.how.guidance <= 0.0:
+            return None
         others = heard.waves.items()
-        return {name: w[self.timeline.span] for name, w in others if name not in self.task.wanted}
+        given = {n: w[self.timeline.span] for n, w in others if n not in self.task.wanted}
+        return Reference(given) if given else None
 
     def _hear(self) -> Heard | None:
         """Read what is given; None where nothing is."""

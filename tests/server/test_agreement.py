@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandmate_server.agreement import agreement
+from bandmate_server.agreement import Reference
 from bandmate_server.arrays import FloatArray
 from bandmate_server.spec import MEL
 
@@ -28,27 +28,27 @@ def beats(period: float, late: float = 0.0) -> FloatArray:
 
 
 def test_the_part_in_the_key_of_the_song_agrees_best() -> None:
-    given = {"piano": chords((C, F_SHARP)), "drums": beats(0.5)}
+    song = Reference({"piano": chords((C, F_SHARP)), "drums": beats(0.5)})
     octave_up = tuple(tuple(2 * f for f in chord) for chord in (C, F_SHARP))
     right, exchanged = (chords(c, seed=1) for c in (octave_up, octave_up[::-1]))
-    assert agreement("guitar", right, given) > agreement("guitar", exchanged, given) + 0.5
+    assert song.agreement("guitar", right) > song.agreement("guitar", exchanged) + 0.5
 
 
 def test_drums_agree_by_the_beat_alone() -> None:
-    given = {"piano": chords((C, F_SHARP)), "bass": chords((C,))}
-    on, off = (agreement("drums", beats(0.5, late), given) for late in (0.0, 0.25))
+    song = Reference({"piano": chords((C, F_SHARP)), "bass": chords((C,))})
+    on, off = (song.agreement("drums", beats(0.5, late)) for late in (0.0, 0.25))
     assert on > off + 0.3
 
 
 def test_a_pitched_part_needs_no_drums_to_have_a_beat() -> None:
-    given = {"drums": beats(0.5)}
-    on = agreement("bass", chords((C,), 0.5), given)
-    off = agreement("bass", chords((C,), 0.37), given)
+    song = Reference({"drums": beats(0.5)})
+    on = song.agreement("bass", chords((C,), 0.5))
+    off = song.agreement("bass", chords((C,), 0.37))
     assert on > off
 
 
 @pytest.mark.parametrize("stem", ["bass", "drums"])
 def test_silence_agrees_with_nothing(stem: str) -> None:
     silent = np.zeros(SECONDS * MEL.sample_rate, np.float32)
-    assert agreement(stem, silent, {"piano": chords((C,))}) == 0
-    assert agreement(stem, chords((C,)), {"piano": silent}) == 0
+    assert Reference({"piano": chords((C,))}).agreement(stem, silent) == 0
+    assert Reference({"piano": silent}).agreement(stem, chords((C,))) == 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bandmate_server import PartSettings, add, parts
-from bandmate_server.agreement import agreement
+from bandmate_server.agreement import Reference
 from bandmate_server.arrays import FloatArray
 from bandmate_server.errors import SettingsError
 from bandmate_server.session import Model
@@ -32,7 +32,7 @@ def test_the_best_draft_is_kept(
             add(mini, bass, MEL.sample_rate, [stem], replace(SINGLE, seed=seed))[stem]
             for seed in range(4)
         ]
-        fits = [agreement(stem, single, bass) for single in singles]
+        fits = [Reference(bass).agreement(stem, single) for single in singles]
         assert len(set(fits)) == 4
         kept = add(mini, bass, MEL.sample_rate, [stem], replace(SINGLE, drafts=4))[stem]
         np.testing.assert_array_equal(kept, singles[int(np.argmax(fits))])
