@@ -152,6 +152,18 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(parts: dict[str, Path], tmp_
         assert torch.equal(a, b)
 
 
+def test_a_resumed_run_scales_its_loss_as_before(parts: dict[str, Path], tmp_path: Path) -> None:
+    half = Setup(torch.device("cpu"), precision="float16")
+    first = make(parts["vae"], half)
+    first.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**7, growth_interval=2)
+    train(first, tmp_path, 3)
+    assert first.scaler.get_scale() == 2**8
+    again = make(parts["vae"], half)
+    train(again, tmp_path, 4, resume=True)
+    assert again.scaler.get_scale() == 2**9
+    assert again.scaler.get_growth_interval() == 2
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_lower_precision_gives_about_the_same_loss(
     parts: dict[str, Path], precision: paper_task.Precision

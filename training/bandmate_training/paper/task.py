@@ -102,15 +102,20 @@ class PaperTask:
     def _descend(self, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
         """Take one step, gradients as they are.
 
+        The loss's scale travels with the optimiser's state, so that a resumed run has it.
+
         Raises:
             RuntimeError: if the loss is not finite; the last checkpoint is still good.
         """
         if not torch.isfinite(loss):
             raise RuntimeError(f"the loss is {loss.item()}: the last checkpoint is still good")
+        group = optimiser.param_groups[0]
+        self.scaler.load_state_dict(group.get("scaler", self.scaler.state_dict()))
         optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.step(optimiser)
         self.scaler.update()
+        group["scaler"] = self.scaler.state_dict()
 
     def _autocast(self) -> AbstractContextManager[None]:
         precision = self.setup.precision
