@@ -149,6 +149,30 @@ def test_separate_does_the_published_chain(
         np.testing.assert_allclose(found, expected_wave, atol=1e-4, err_msg=stem)
 
 
+@pytest.mark.parametrize(
+    "made", [made for count in (1, 2, 3) for made in itertools.combinations(STEMS, count)]
+)
+def test_every_arrangement_is_made(bundle: Path, made: tuple[str, ...], tmp_path: Path) -> None:
+    """The other stems are given; what they are makes a difference."""
+    frames = 8 * PAPER.latent_hop
+    takes = []
+    for seed in (0, 1):
+        given = {stem: tmp_path / f"{stem}.wav" for stem in STEMS if stem not in made}
+        for index, path in enumerate(given.values()):
+            sf.write(path, 0.1 * noise(frames, seed=10 * seed + index), RATE, "FLOAT")
+        out = tmp_path / f"out{seed}"
+        to = [f"{stem}={path}" for stem, path in given.items()]
+        command = ["add", *made, "--to", *to, "--out", str(out), "--model", str(bundle)]
+        assert bandmate([*command, "--steps", "2", "--device", "cpu", "--quiet"]) == 0
+        assert {path.stem for path in out.glob("*.wav")} == set(made)
+        takes.append(np.stack([sf.read(out / f"{stem}.wav")[0] for stem in made]))
+    assert takes[0].shape == (len(made), frames)
+    assert np.isfinite(takes).all()
+    assert (np.abs(takes[0]).max(axis=1) > 0).all()
+    one, other = (take / np.abs(take).max() for take in takes)  # levels follow what is given too
+    assert not np.allclose(one, other, atol=1e-2)
+
+
 def test_the_bundle_says_what_it_is_made_of(bundle: Path) -> None:
     manifest = json.loads((bundle / "bundle.json").read_text("utf-8"))
     assert manifest["spec"]["conditioning"] == "mixture"
