@@ -28,23 +28,19 @@ class Reference:
     """What is given, heard once, for any number of parts to be compared with it."""
 
     def __init__(self, given: dict[str, FloatArray]) -> None:
-        """Hear what a part has to fit: name -> wave (n,), all of one length, at least one."""
-        self.samples = len(next(iter(given.values())))
-        if self.samples < WINDOW:
-            return
-        self._attacks = attacks(_sum(given.values(), self.samples))
+        """Hear what a part has to fit: name -> wave (n,), at least one, WINDOW samples or more."""
+        samples = len(next(iter(given.values())))
+        self._attacks = attacks(_sum(given.values(), samples))
         pitched = (wave for name, wave in given.items() if name != DRUMS)
-        self._pitch_classes = pitch_classes(_sum(pitched, self.samples))
+        self._pitch_classes = pitch_classes(_sum(pitched, samples))
 
     def agreement(self, stem: str, part: FloatArray) -> float:
         """Return how well a part fits, from -1 to 1; 0 where nothing can be compared.
 
         Args:
             stem: the part's name.
-            part: its wave (n,), as long as what is given; below WINDOW samples the answer is 0.
+            part: its wave (n,), as long as what is given.
         """
-        if self.samples < WINDOW:
-            return 0.0
         rhythm = _product(attacks(part), self._attacks)
         if stem == DRUMS:
             return rhythm

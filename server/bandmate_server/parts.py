@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bandmate_server.agreement import Reference
+from bandmate_server.agreement import WINDOW, Reference
 from bandmate_server.arrays import FloatArray
 from bandmate_server.errors import AudioError, RegionError
 from bandmate_server.hearing import SILENCE_RMS, Heard, Session, encode_span, hear, mixed
@@ -145,10 +145,15 @@ class Part:
 
     def _reference(self, heard: Heard | None) -> Reference | None:
         """Return what drafts have to agree with; None where there is nothing to choose by."""
-        if heard is None or self.how.guidance <= 0.0:
+        span, how = self.timeline.span, self.how
+        if (
+            heard is None
+            or how.drafts == 1
+            or how.guidance <= 0.0
+            or span.stop - span.start < WINDOW
+        ):
             return None
-        others = heard.waves.items()
-        given = {n: w[self.timeline.span] for n, w in others if n not in self.task.wanted}
+        given = {n: w[span] for n, w in heard.waves.items() if n not in self.task.wanted}
         return Reference(given) if given else None
 
     def _hear(self) -> Heard | None:
