@@ -155,5 +155,7 @@ def copy_sound(sound: OpenSound, span: Span, path: Path, check: Callable[[], Non
             check()
             file.write(sound.read(at, min(size, stop - at)))
         file.close()
-    finally:
+    except BaseException:
         file.abandon()
+        path.unlink()  # half a copy is of no use, and the disk may be full
+        raise

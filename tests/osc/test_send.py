@@ -1,6 +1,7 @@
 """`bandmate send` against a real server, and `bandmate serve` as a command."""
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -181,3 +182,31 @@ def test_an_input_that_is_deleted_before_its_turn_fails_its_job_alone(
     with pytest.raises(Exception, match=r"song\.wav cannot be read: No such file"):
         client.wait(doomed)
     assert client.hello().model == "fake"
+
+
+@pytest.mark.skipif(
+    not hasattr(resource, "prlimit"), reason="a running process is limited by Linux"
+)
+def test_a_disk_that_is_full_fails_its_job_and_not_the_server(
+    serve: Callable[..., Any], music: Path
+) -> None:
+    server = serve()
+    client = server.connect()
+    assert client.wait(client.separate(music / "song.wav"))["state"] == "done"
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    processes = [server.process.pid, *map(int, children.read_text().split())]
+    assert len(processes) > 1
+    least = 100_000  # bytes a file may have: enough for all that a job notes, for no stem
+    for process in processes:
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (least, resource.RLIM_INFINITY))
+    doomed = client.separate(music / "song.wav", options={"seed": 2})
+    with pytest.raises(Exception, match=r"cannot write .*\.wav") as failure:
+        client.wait(doomed)
+    assert "\n" not in str(failure.value)
+    left = list((server.workdir / "jobs" / doomed).rglob("*.wav"))
+    assert left == [], "half a file that only takes up space"
+    for process in processes:
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(process, resource.RLIMIT_FSIZE, unlimited)
+    again = client.separate(music / "song.wav", options={"seed": 2})
+    assert client.wait(again)["state"] == "done"

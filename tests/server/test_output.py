@@ -12,6 +12,8 @@ import pytest
 import soundfile
 
 from bandmate_server import output
+from bandmate_server.audio import FileSource
+from bandmate_server.broadcast import Broadcast
 from bandmate_server.errors import OutputError
 from bandmate_server.output import ResultFolder, StemFile
 from bandmate_server.settings import BitDepth, Format
@@ -148,6 +150,28 @@ def test_file_in_place_of_a_parent_is_refused(tmp_path: Path) -> None:
         ResultFolder(tmp_path / "out" / "song", ["a.wav"], True, 0),
     ):
         pass
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("BANDMATE_FULL" not in os.environ, reason="4.3 GB of disk: BANDMATE_FULL=1")
+def test_a_file_really_above_four_gigabytes_is_whole(tmp_path: Path) -> None:
+    rate, channels = 192_000, 8
+    block = np.random.default_rng(1).uniform(-1, 1, (10 * rate, channels)).astype(np.float32)
+    blocks = 2**32 // block.nbytes + 1
+    path = tmp_path / "long.wav"
+    stamp = Broadcast(bytes(864)).moved(2**33)
+    file = StemFile(path, rate, channels, blocks * len(block), "wav", "32f", stamp)
+    for number in range(blocks):
+        file.write(block * np.float32(1 / (1 + number)))
+    file.close()
+    assert path.stat().st_size > 2**32
+    with FileSource(path) as source:
+        assert source.frames == blocks * len(block)
+        assert source.broadcast is not None
+        assert source.broadcast.time_reference == 2**33
+        last = source.read(source.frames - 1_000, 1_000)
+    path.unlink()
+    np.testing.assert_array_equal(last, block[-1_000:] * np.float32(1 / blocks))
 
 
 def test_read_only_folder_is_named(tmp_path: Path) -> None:

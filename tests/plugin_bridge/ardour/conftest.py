@@ -94,16 +94,16 @@ class Clip:
 
 
 class Server:
-    """`bandmate serve` on the tiny model."""
+    """`bandmate serve` on a model."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self.environment = folder, environment
+    def __init__(self, folder: Path, environment: dict[str, str], model: str) -> None:
+        self.folder, self.environment, self.model = folder, environment, model
         self.workdir = folder / "work"
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         command = ["serve", "--port", "0", "--workdir", str(self.workdir), "--allow"]
-        options = [str(self.folder), "--model", "fake", "--device", "cpu", "--threads", "1"]
+        options = [str(self.folder), "--model", self.model, "--device", "cpu", "--threads", "1"]
         with (self.folder / "server.log").open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "bandmate_bridge.cli", *command, *options, "--json"],
@@ -398,14 +398,17 @@ def display() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, fake_bundle: Path) -> Iterator[Server]:
+def served_model(fake_bundle: Path) -> str:
+    """Return the model that the server runs: a tiny one."""
+    return str(fake_bundle)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, served_model: str) -> Iterator[Server]:
     """Return a running server."""
     folder = tmp_path_factory.mktemp("ardour")
-    (folder / "models").mkdir()
-    (folder / "models" / "fake").symlink_to(fake_bundle, target_is_directory=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
-    variables = {"BANDMATE_MODELS": str(folder / "models"), "OMP_NUM_THREADS": "1"}
-    running = Server(folder, {**kept, **variables})
+    running = Server(folder, {**kept, "OMP_NUM_THREADS": "1"}, served_model)
     running.start()
     yield running
     running.stop()
