@@ -26,6 +26,7 @@ from bandmate_server.graphs import graph_names
 
 CARD = "MODEL_CARD.md"
 LICENCE = "MIT"
+CONSISTENCY_ROUNDS = 2  # of our own vocoder's waves; the published one's stay as they are
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def write_graphs(folder: Path, networks: Networks | PaperNetworks, about: About)
     written: list[str] = []
     for graph, model in graphs(networks, about.half).items():
         written += write_graph(folder, files[graph], model)
-    manifest = {
+    manifest: dict[str, Any] = {
         "name": about.name,
         "version": about.version,
         "spec": networks.spec.to_json(),
@@ -72,6 +73,8 @@ def write_graphs(folder: Path, networks: Networks | PaperNetworks, about: About)
         "weights": "float16" if about.half else "float32",
         "training": networks.history,
     }
+    if isinstance(networks, Networks):
+        manifest["consistency_rounds"] = CONSISTENCY_ROUNDS
     if about.defaults:
         manifest["defaults"] = about.defaults
     write_manifest(folder, manifest)

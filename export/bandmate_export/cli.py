@@ -22,13 +22,13 @@ from bandmate_export.bundle import (
 from bandmate_export.card import read_card, write_card
 from bandmate_export.networks import Networks, read_networks
 from bandmate_export.storage import write_file
-from bandmate_server.bundle import Bundle, load_bundle
+from bandmate_server.bundle import Bundle, find_bundle, load_bundle
 from bandmate_server.errors import BandmateError, SettingsError
 
 PARITY = "parity.json"
 EXAMPLES = """examples:
   bandmate-export runs/*/checkpoint.pt --out mini --half --card card.json
-  bandmate-export runs/denoiser/checkpoint.pt --from mini --out mini --force --half
+  bandmate-export runs/denoiser/checkpoint.pt --from mini --out better --half
 """
 
 
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add = top.add_argument
     add("checkpoints", metavar="CHECKPOINT", nargs="*", type=Path, help="of each kind, any order")
     add("--out", type=Path, required=True, help="folder of the bundle")
-    add("--from", dest="bundle", type=Path, help="bundle to take the other networks from")
+    add("--from", dest="bundle", help="bundle, by name or folder, that has the other networks")
     add("--half", action="store_true", help="store weights as float16: half the size")
     add("--card", type=Path, help="text or JSON for the model card: data, hours, figures ...")
     add("--defaults", type=_defaults, default={}, help="settings, as '{\"guidance\": 1.5}'")
@@ -73,7 +73,8 @@ def run(args: argparse.Namespace) -> None:
         raise SettingsError(f"--name {args.name!r}: not the name of a folder")
     check_target(args.out, args.force)
     sections = read_card(args.card) if args.card else {}
-    networks = read_networks(args.checkpoints, args.bundle)
+    bundle = find_bundle(args.bundle) if args.bundle else None
+    networks = read_networks(args.checkpoints, bundle)
     stored = networks.rounded() if args.half else networks
     about = About(args.name, args.version, half=args.half, defaults=args.defaults)
     with staged(args.out, args.force) as folder:

@@ -21,6 +21,7 @@ from bandmate_server.spec import ModelSpec
 
 MANIFEST = "bundle.json"
 METADATA_KEY = "bandmate"
+MAX_ROUNDS = 10  # of consistency
 OPSETS = range(17, 22)  # of ai.onnx: those that every supported ONNX Runtime runs
 
 
@@ -30,6 +31,7 @@ class Bundle:
 
     files: graph name -> ONNX file.
     hash: of spec and weights, hex: two bundles with the same hash give the same samples.
+    consistency_rounds: in which the vocoder's waves approach their log-mels, see `approach`.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class Bundle:
     files: dict[str, Path]
     manifest: dict[str, Any]
     hash: str
+    consistency_rounds: int
 
 
 def bundle_folders() -> list[Path]:
@@ -105,15 +108,18 @@ def load_bundle(name: str | Path) -> Bundle:
         graph_files = {file.name for file in files.values()}
         data = {name: s for name, s in manifest["sha256"].items() if name not in graph_files}
         title, version = str(manifest["name"]), str(manifest["version"])
+        rounds = _rounds(manifest.get("consistency_rounds", 0))
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path / MANIFEST} is not a bundle's manifest: {error}") from error
     for graph, file in files.items():
         _check_file(file, graph, sums[graph], spec)
     for name, expected in data.items():
         _check_hash(path / Path(name).name, expected)
-    identity = json.dumps({"spec": spec.to_json(), "sha256": sums | data}, sort_keys=True)
-    digest = hashlib.sha256(identity.encode()).hexdigest()
-    return Bundle(path, title, version, spec, files, manifest, digest)
+    identity: dict[str, Any] = {"spec": spec.to_json(), "sha256": sums | data}
+    if rounds:
+        identity["consistency_rounds"] = rounds
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return Bundle(path, title, version, spec, files, manifest, digest, rounds)
 
 
 def verify_bundle(name: str | Path) -> Bundle:
@@ -179,6 +185,13 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise BundleError(f"{path} is damaged: expected a JSON object")
     return manifest
+
+
+def _rounds(value: Any) -> int:
+    """Return a number of rounds, 0 to MAX_ROUNDS, or raise ValueError."""
+    if not isinstance(value, int) or not 0 <= value <= MAX_ROUNDS:
+        raise ValueError(f"consistency_rounds is {value!r}: expected 0 to {MAX_ROUNDS}")
+    return value
 
 
 def _check_hash(file: Path, expected: str) -> None:

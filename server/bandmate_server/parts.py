@@ -22,7 +22,7 @@ from bandmate_server.settings import (
 )
 from bandmate_server.windows import Region, cross_fade, find_region, plan_windows
 
-OVERLAP = 0.1  # of a window, between neighbours at least: a second
+OVERLAP = 1 / 16  # of a window, between neighbours at least: 0.64 s
 DRAFT_STRIDE = 0x9E3779B97F4A7C15  # between drafts' seeds: no take has such neighbours
 SHORTEST = 0.25  # of a window, that are made at least
 LIGHTEST_LEVEL = 100  # noise level at which a variation of strength 0 starts

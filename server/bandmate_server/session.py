@@ -13,6 +13,7 @@ import numpy as np
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.bundle import Bundle, load_bundle
+from bandmate_server.consistency import approach
 from bandmate_server.devices import CPU, choose_device, count_cores
 from bandmate_server.errors import BundleError, DeviceError
 from bandmate_server.graphs import (
@@ -152,9 +153,10 @@ class Model:
         return self._run("decoder", {"latent": latent})[0]
 
     def vocode(self, log_mel: FloatArray) -> FloatArray:
-        """Return waves (B, N * hop) of log-mels (B, N, M)."""
-        wave = self._run("vocoder", {"log_mel": log_mel})[0]
-        return wave[:, : log_mel.shape[1] * self.spec.mel.hop]
+        """Return waves (B, N * hop) of log-mels (B, N, M), brought as near as the bundle asks."""
+        waves = self._run("vocoder", {"log_mel": log_mel})[0]
+        waves = waves[:, : log_mel.shape[1] * self.spec.mel.hop]
+        return approach(waves, log_mel, self.spec.mel, self.bundle.consistency_rounds)
 
     def _run(self, graph: str, feeds: dict[str, FloatArray]) -> list[FloatArray]:
         session = self._session(graph)

@@ -81,6 +81,7 @@ def test_the_engine_accepts_the_bundle(exported: Any) -> None:
         bundle = verify_bundle(folder)
         assert bundle.spec == MINI
         assert bundle.name == "mini"
+        assert bundle.consistency_rounds > 0
     assert load_bundle(exported.full).hash != load_bundle(exported.half).hash
 
 

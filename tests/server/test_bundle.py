@@ -69,6 +69,21 @@ def test_hash_of_a_bundle_follows_its_weights_not_its_place(fake_bundle: Path, c
     assert load_bundle(copy).hash != before
 
 
+def test_rounds_of_consistency_are_read_and_belong_to_the_hash(copy: Path) -> None:
+    before = load_bundle(copy)
+    edit_manifest(copy, lambda manifest: manifest.update(consistency_rounds=2))
+    after = load_bundle(copy)
+    assert (before.consistency_rounds, after.consistency_rounds) == (0, 2)
+    assert before.hash != after.hash
+
+
+@pytest.mark.parametrize("rounds", [-1, "two", None, 99])
+def test_rounds_of_consistency_that_make_no_sense_are_named(copy: Path, rounds: object) -> None:
+    edit_manifest(copy, lambda manifest: manifest.update(consistency_rounds=rounds))
+    with pytest.raises(BundleError, match=r"bundle\.json.*consistency_rounds"):
+        load_bundle(copy)
+
+
 def test_bundle_is_found_by_name_in_every_folder(fake_bundle: Path, home: Path) -> None:
     shutil.copytree(fake_bundle, home / "named" / "first")
     shutil.copytree(fake_bundle, home / "data" / "bandmate" / "models" / "second")
