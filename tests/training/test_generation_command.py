@@ -135,6 +135,17 @@ def test_context_fit_knows_true_stems_and_brings_shuffled_contexts_to_chance(
     assert "## Drums on the beat" in report
 
 
+def test_parts_are_judged_with_as_many_drafts_as_are_asked_for(run: Run, tmp_path: Path) -> None:
+    harmony = {}
+    for count in ("1", "3"):
+        assert run("--table", "context-fit", "--clips", "3", "--drafts", count) == 0
+        found = figures(tmp_path, "context-fit")
+        assert f"--drafts {count}" in found["command"]
+        rows = [row for row in found["rows"] if row["performer"] == "fake"]
+        harmony[count] = [(row["chroma"], row["onsets"], row["grid"]) for row in rows]
+    assert harmony["1"] != harmony["3"]
+
+
 def test_vocoder_table_has_every_maker_and_a_perfect_true_wave(run: Run, tmp_path: Path) -> None:
     assert run("--table", "vocoder", "--clips", "2", "--seconds", "1.28") == 0
     rows = {(r["maker"], r["sound"]): r for r in figures(tmp_path, "vocoder")["rows"]}

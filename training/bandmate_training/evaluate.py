@@ -91,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--takes", type=positive, default=2, metavar="N", help="of context-fit (default 2)")
     add("--part-steps", type=positive, metavar="N", help="of generation (default: the model's)")
     add("--guidance", type=float, metavar="W", help="of generation (default: the model's)")
+    add("--drafts", type=positive, metavar="N", help="of every take (default: the model's)")
     add("--seeds", type=positive, default=3, metavar="N", help="of it, to average (default 3)")
 
 
@@ -257,7 +258,7 @@ def _table_words(args: argparse.Namespace) -> list[str]:
     words = ["--table", *args.table, "--takes", str(args.takes)]
     if args.arrangements:
         words += ["--arrangements", ",".join(args.arrangements)]
-    for option in ("vggish", "part_steps", "guidance"):
+    for option in ("vggish", "part_steps", "guidance", "drafts"):
         if getattr(args, option) is not None:
             words += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
     return words

@@ -149,7 +149,7 @@ def _performers(args: argparse.Namespace, model: Model | None) -> dict[str, Perf
     """Return the model and the other systems by name."""
     found: dict[str, Performer] = {}
     if model is not None:
-        settings = PartSettings(steps=args.part_steps, guidance=args.guidance)
+        settings = PartSettings(steps=args.part_steps, guidance=args.guidance, drafts=args.drafts)
         found[model.bundle.name] = played_by(model, settings)
     for name, folder in args.system.items():
         if name in (*found, NOTHING, BORROWED, COPIED, fitting.TRUE):
