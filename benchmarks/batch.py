@@ -2,8 +2,8 @@
 
     python benchmarks/batch.py [--model NAME|PATH] [--songs N] [--seconds S] [--repeats N]
 
-All as ratios of times in one run, the median of the repeats, on one thread a worker. Times are
-whole processes, with Python and the model loading.
+All as ratios of times in one run, the median of the repeats, on one thread a worker; and both
+commands as they come, on all cores. Times are whole processes, with Python and the model loading.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ def music(seconds: float, seed: int) -> NDArray[np.float32]:
 def timed(arguments: list[str]) -> tuple[float, float]:
     """Return how long a `bandmate` command takes, and its processor time, workers included."""
     command = [sys.executable, "-m", "bandmate_bridge.cli", *arguments]
+    single = {"OMP_NUM_THREADS": "1"} if "--threads" in arguments else {}
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    subprocess.run(command, check=True, env={**os.environ, **single})
     seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return seconds, spent
@@ -53,8 +54,8 @@ def timed(arguments: list[str]) -> tuple[float, float]:
 
 def measure_commands(model: str, songs: int, seconds: float, repeats: int) -> dict[str, Any]:
     """Return the commands' times and their ratios."""
-    times: dict[str, list[tuple[float, float]]]
-    times = {"separate": [], "one worker": [], "two workers": []}
+    names = ("separate", "one worker", "two workers", "separate, all cores", "batch, all cores")
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "songs").mkdir()
@@ -62,13 +63,16 @@ def measure_commands(model: str, songs: int, seconds: float, repeats: int) -> di
             path = place / "songs" / f"{number:03}.wav"
             soundfile.write(path, music(seconds, number), RATE, "PCM_16")
         paths = [str(path) for path in sorted((place / "songs").iterdir())]
-        common = ["--model", model, "--device", "cpu", "--threads", "1", "--quiet", "--force"]
+        common = ["--model", model, "--device", "cpu", "--quiet", "--force"]
         out = ["--out", str(place / "out"), *common]
+        separate, batch = ["separate", *paths, *out], ["batch", str(place / "songs"), *out]
+        thread = ["--threads", "1"]
         for _ in range(repeats):
-            times["separate"].append(timed(["separate", *paths, *out]))
-            batch = ["batch", str(place / "songs"), *out]
-            times["one worker"].append(timed([*batch, "--jobs", "1"]))
-            times["two workers"].append(timed([*batch, "--jobs", "2"]))
+            times["separate"].append(timed([*separate, *thread]))
+            times["one worker"].append(timed([*batch, *thread, "--jobs", "1"]))
+            times["two workers"].append(timed([*batch, *thread, "--jobs", "2"]))
+            times["separate, all cores"].append(timed(separate))
+            times["batch, all cores"].append(timed(batch))
     middle = {name: statistics.median(wall for wall, _ in runs) for name, runs in times.items()}
     spent = {name: statistics.median(cpu for _, cpu in runs) for name, runs in times.items()}
     audio = songs * seconds
@@ -82,6 +86,9 @@ def measure_commands(model: str, songs: int, seconds: float, repeats: int) -> di
         "two_workers_against_one": round(middle["one worker"] / middle["two workers"], 3),
         "batch_against_separate": round(middle["separate"] / middle["one worker"], 3),
         "batch_against_separate_processor": round(spent["separate"] / spent["one worker"], 3),
+        "batch_against_separate_all_cores": round(
+            middle["separate, all cores"] / middle["batch, all cores"], 3
+        ),
     }
 
 

@@ -92,6 +92,15 @@ def band_weights(grid: BandSpec | MelSpec, rate: int, size: int) -> FloatArray:
     return weights
 
 
+def strongest_bands(weights: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
+    """Return the bands that count in every bin, and their weights, both (TOP_BANDS, bins).
+
+    A product of matrices would do as well, but its last bit depends on the number of threads.
+    """
+    bands = np.argsort(-weights, axis=0, kind="stable")[:TOP_BANDS]
+    return bands, np.take_along_axis(weights, bands, axis=0)
+
+
 def render_masks(
     source: Source,
     region: Region,
@@ -112,7 +121,7 @@ def render_masks(
     """
     size = fft_size(source.rate)
     hop, lead = size // OVERLAPS, size - size // OVERLAPS
-    weights = band_weights(grid, source.rate, size)
+    bands, weights = strongest_bands(band_weights(grid, source.rate, size))
     per_frame = grid.hop * source.rate / grid.sample_rate  # source frames per mask frame
     total = math.ceil((region.frames + lead) / hop)
     block = max(BLOCK_SAMPLES // (size * source.channels), 2 * OVERLAPS)  # frames
@@ -125,7 +134,7 @@ def render_masks(
             audio = read_padded(source, begin, size + (count - 1) * hop)
             centres = begin + size / 2 + hop * np.arange(count, dtype=np.float64)
             gains = masks.at((centres - origin) / per_frame)  # (count, S, bands)
-            waiting.append((audio, pool.submit(_filter, audio, gains, weights, size)))
+            waiting.append((audio, pool.submit(_filter, audio, gains, bands, weights, size)))
 
         starts = range(0, total, block)
         tail: FloatArray | None = None
@@ -144,18 +153,27 @@ def render_masks(
                 yield audio[inside], parts[..., inside].swapaxes(1, 2)
 
 
-def _filter(audio: FloatArray, gains: FloatArray, weights: FloatArray, size: int) -> FloatArray:
+def _filter(
+    audio: FloatArray,
+    gains: FloatArray,
+    bands: NDArray[np.int64],
+    weights: FloatArray,
+    size: int,
+) -> FloatArray:
     """Return filtered audio before the overlap with its neighbours (S, channels, samples).
 
     Args:
         audio: (samples, channels).
         gains: of each frame, stem and band (count, S, bands).
-        weights: of each band in each bin (bands, bins).
+        bands: that count in each bin, see `strongest_bands`.
+        weights: of these.
         size: of the window, samples.
     """
     count, stems, _ = gains.shape
     channels, hop = audio.shape[1], size // OVERLAPS
-    masks = gains @ weights  # (count, S, bins)
+    masks = weights[0] * gains.take(bands[0], axis=-1)  # (count, S, bins)
+    for band, weight in zip(bands[1:], weights[1:], strict=True):
+        masks += weight * gains.take(band, axis=-1)
     window = np.sin(np.pi * np.arange(size) / size).astype(np.float32)  # the root of a Hann
     frames = np.lib.stride_tricks.sliding_window_view(audio, size, axis=0)[::hop]
     pieces = frames * window

@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,8 @@ def test_a_running_ardour_is_not_interfered_with(config: Path, tmp_path: Path) -
     program = tmp_path / "ardour-7.test"
     program.symlink_to("/bin/sleep")
     running = subprocess.Popen([program, "60"], env={"XDG_CONFIG_HOME": str(tmp_path)})
+    while not Path(f"/proc/{running.pid}/environ").read_bytes():
+        time.sleep(0.01)  # a new program has no environment for a moment
     try:
         with pytest.raises(DawError, match="close it"):
             daw_install.install("ardour", config)

@@ -9,7 +9,13 @@ import pytest
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import ArraySource
 from bandmate_server.bands import band_centres, band_edges
-from bandmate_server.render import Track, band_weights, fft_size, render_masks
+from bandmate_server.render import (
+    Track,
+    band_weights,
+    fft_size,
+    render_masks,
+    strongest_bands,
+)
 from bandmate_server.spec import MEL, BandSpec, MelSpec
 from bandmate_server.windows import Region
 
@@ -52,6 +58,18 @@ def test_band_weights_of_every_bin_sum_to_one(rate: int, grid: MelSpec | BandSpe
     weights = band_weights(grid, rate, fft_size(rate))
     assert weights.min() >= 0.0
     np.testing.assert_allclose(weights.sum(axis=0), 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("grid", [MEL, BandSpec()])
+@pytest.mark.parametrize("rate", RATES)
+def test_the_strongest_bands_of_every_bin_have_all_its_weight(
+    rate: int, grid: MelSpec | BandSpec
+) -> None:
+    weights = band_weights(grid, rate, fft_size(rate))
+    bands, chosen = strongest_bands(weights)
+    again = np.zeros_like(weights)
+    np.put_along_axis(again, bands, chosen, axis=0)
+    np.testing.assert_array_equal(again, weights)
 
 
 @pytest.mark.parametrize("grid", [MEL, BandSpec()])

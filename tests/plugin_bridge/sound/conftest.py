@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -92,6 +93,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
             stdout=pipe,
             stderr=pipe,
             text=True,
+            # A test runner in the background has its children ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         started.append(process)
         return process
