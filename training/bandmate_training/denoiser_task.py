@@ -21,7 +21,7 @@ from bandmate_training.diffusion import (
     signal_and_noise,
     velocity,
 )
-from bandmate_training.layers import channels_last
+from bandmate_training.layers import autocast, channels_last
 from bandmate_training.mel import LogMel
 from bandmate_training.pictures import draw_mels
 from bandmate_training.trainer import Optimisers, descend
@@ -114,7 +114,7 @@ class DenoiserTask:
         full = torch.tensor([plan.mixture is not None and plan.kind == FULL for plan in plans])
         level = self._levels(full, generator)
         noised = self._noised(self._encoded(batch), plans, level, generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             v = self.network(*noised.inputs.all())
         errors = (v.float() - noised.target).square() * noised.weights
         loss = errors.sum() / noised.weights.sum()
@@ -125,7 +125,7 @@ class DenoiserTask:
     def _latents(self, spectra: Tensor) -> Tensor:
         """Return the scaled mean latents (B, C, T, F) of spectra (B, N, K)."""
         mel = self.mel.log_mel(spectra)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             mean, _ = self.vae.encode(mel)
         return mean.float() * self.vae.scale
 
@@ -215,7 +215,7 @@ class DenoiserTask:
             for share in _CHECKED_LEVELS:
                 level = torch.full((count,), int(share * self.spec.schedule.steps))
                 noised = self._noised(encoded, [plan] * count, level, generator)
-                with torch.autocast("cpu", torch.bfloat16):
+                with autocast():
                     v = model(*noised.inputs.all()).float()
                 alpha, sigma = signal_and_noise(self.abar, level)
                 clean = clean_from_velocity(noised.inputs.x, v, alpha, sigma)

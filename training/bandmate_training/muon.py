@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bandmate_training.layers import quick_type
+
 MOMENTUM = 0.95
 _STEPS = 5  # of the Newton-Schulz iteration
 _POLYNOMIAL = (3.4445, -4.7750, 2.0315)  # odd, brings singular values into 0.7..1.2
@@ -21,9 +23,9 @@ _UPDATE_SIZE = 0.2  # root mean square of an update at a learning rate of one, a
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Return about the nearest semi-orthogonal matrix (rows, columns), in bfloat16."""
+    """Return about the nearest semi-orthogonal matrix (rows, columns), in `quick_type`."""
     a, b, c = _POLYNOMIAL
-    x = matrix.bfloat16()
+    x = matrix.to(quick_type())
     tall = x.shape[0] > x.shape[1]
     if tall:
         x = x.T

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bandmate_server.spec import ModelSpec
 from bandmate_training.config import SeparatorConfig
 from bandmate_training.dataset import SOURCES
-from bandmate_training.layers import channels_last
+from bandmate_training.layers import autocast, channels_last
 from bandmate_training.masks import Bands, BandSums, distortion, share_loss, si_sdr
 from bandmate_training.pictures import draw_mels
 from bandmate_training.remix import remixed
@@ -71,7 +71,7 @@ class SeparatorTask:
         """Return the mask logits (B, S + 1, N, bands) of sources (B, S + 1, N), and their sums."""
         spectra = self.model.spectrum.stft(sources)
         features = self.model.spectrum.features(spectra.sum(1))
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             logits = network(features)
         return logits.float(), self.sums(spectra)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bandmate_server.spec import ModelSpec
 from bandmate_training.config import VaeConfig
 from bandmate_training.dataset import SOURCES
-from bandmate_training.layers import channels_last
+from bandmate_training.layers import autocast, channels_last
 from bandmate_training.mel import LogMel
 from bandmate_training.pictures import draw_mels
 from bandmate_training.trainer import Optimisers, descend
@@ -30,7 +30,7 @@ class _Reconstruction(nn.Module):
         self.vae = vae
 
     def forward(self, mels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             mean, log_variance = (x.float() for x in self.vae.encode(mels))
             noise = torch.randn(mean.shape, generator=generator)
             decoded = self.vae.decode(mean + (0.5 * log_variance).exp() * noise)

@@ -15,6 +15,7 @@ from bandmate_server.spec import ModelSpec
 from bandmate_training.config import VocoderConfig
 from bandmate_training.dataset import SOURCES
 from bandmate_training.discriminators import SpectralDiscriminators
+from bandmate_training.layers import autocast
 from bandmate_training.mel import LogMel
 from bandmate_training.pictures import draw_mels
 from bandmate_training.tones import Partials, heard, out_of_tune, tuning_loss
@@ -111,7 +112,7 @@ class VocoderTask:
             descend(tuning, self.model, optimisers["vocoder"])
             return {"tuning": tuning.item()}
         mels = self.mel(target)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             wave, partials = self.network(mels, every_mel)
         spectral = spectral_distance(wave, target)
         mel = (self.mel(wave) - mels).abs().mean()
@@ -129,14 +130,14 @@ class VocoderTask:
 
     def _judge_loss(self, wave: Tensor, target: Tensor) -> Tensor:
         loss = wave.new_zeros(())
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             for (fake, _), (real, _) in zip(self.judge(wave), self.judge(target), strict=True):
                 loss = loss + F.relu(1 + fake.float()).mean() + F.relu(1 - real.float()).mean()
         return loss
 
     def _fool_loss(self, wave: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         adversarial, features = wave.new_zeros(()), wave.new_zeros(())
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             for (fake, made), (_, true) in zip(self.judge(wave), self.judge(target), strict=True):
                 adversarial = adversarial + F.relu(1 - fake.float()).mean()
                 for a, b in zip(made, true, strict=True):
