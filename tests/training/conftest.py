@@ -16,9 +16,11 @@ import soundfile as sf
 import torch
 import torch.nn.functional as F
 
+from bandmate_server.errors import CorpusError
 from bandmate_server.sampler import cumulative_alphas
 from bandmate_server.session import Condition, Encoded, Model
 from bandmate_server.spec import MINI, OTHER, STEMS
+from bandmate_training.corpus import fluid, presets, timidity
 from bandmate_training.mel import LogMel
 
 FloatArray = npt.NDArray[np.float32]
@@ -42,6 +44,17 @@ def write_track(folder: Path, sources: Sequence[str], seconds: float, rate: int,
     folder.mkdir(parents=True)
     for source in sources:
         sf.write(folder / f"{source}.wav", play(source, int(seconds * rate), rate, seed), rate)
+
+
+@pytest.fixture(scope="session")
+def renderers() -> None:
+    """Skip where the programs and sounds that a corpus is rendered with are missing."""
+    try:
+        presets.check_fonts()
+        timidity.find_tool()
+        fluid.load_library()
+    except CorpusError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -23,19 +23,7 @@ from bandmate_training.corpus.spotcheck import write_page
 OWN = build.Sources(None, mma=False, simutrans=False)
 
 
-def _tools_missing() -> bool:
-    try:
-        presets.check_fonts()
-        timidity.find_tool()
-        fluid.load_library()
-    except CorpusError:
-        return True
-    return False
-
-
-needs_tools = pytest.mark.skipif(
-    _tools_missing(), reason="FluidSynth, timidity or their sounds are not installed"
-)
+needs_tools = pytest.mark.usefixtures("renderers")
 
 
 @pytest.fixture

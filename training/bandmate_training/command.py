@@ -27,8 +27,10 @@ VALIDATION_EXAMPLES = 32
 VALIDATION_SEED = 1
 MIXING = {
     "vae": Mixing(),
-    "separator": Mixing(remixed=0.0),  # it remixes whole batches itself
-    "denoiser": Mixing(remixed=0.0, foreign_other=0.0, gain_spread=2.0),  # parts that fit
+    "separator": Mixing(remixed=0.0, untreated=0.2),  # it remixes whole batches itself
+    "denoiser": Mixing(  # parts that fit
+        remixed=0.0, foreign_other=0.0, gain_spread=2.0, untreated=0.2
+    ),
     "vocoder": Mixing(),
 }
 DRY = Mixing(remixed=0.0, foreign_other=0.0, dropped=0.0, changed_speed=0.0, gain_spread=2.0)

@@ -16,7 +16,7 @@ from torch import Tensor
 FULL, BACKING = 0, 1  # positions in mixture_kind
 
 UNCONDITIONAL = 0.1  # share of examples that lose every condition: guidance needs it
-SEPARATION = 0.2  # share that gets the full mixture
+SEPARATION = 0.1  # share that gets the full mixture; masks separate better
 BACKED = 0.35  # share of arrangements that get a backing mixture
 HEARD_TOO = 0.5  # share of those whose given stems are also known one by one
 PARTIAL = 0.3  # share of arrangements in which one wanted stem is given outside a range

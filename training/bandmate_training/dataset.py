@@ -84,6 +84,7 @@ class Mixing:
     foreign_other: float = 0.25  # an unknown instrument where the song has none
     dropped: float = 0.1  # a stem is left out
     changed_speed: float = 0.5
+    untreated: float = 0.0  # no effects on any stem
     gain_spread: float = 5.0  # standard deviation between stems
     loudness: tuple[float, float] = (-26.0, -15.0)  # of the mixture, dB RMS
 
@@ -112,6 +113,7 @@ class Examples(Dataset[Tensor]):
         """Draw one example (5, N): positions, speed, effects, gains, dropped stems."""
         mixing = self.mixing
         together = rng.random() >= mixing.remixed
+        treated = not mixing.untreated or rng.random() >= mixing.untreated
         position = self._position(rng, self.tracks)
         waves = []
         for source in SOURCES:
@@ -122,7 +124,9 @@ class Examples(Dataset[Tensor]):
                     continue
                 track, start, speed = self._position(rng, self.others)
             wave = track.read(source, start, augment.source_length(self.samples, speed))
-            wave = augment.record(augment.play_at(wave, speed, self.samples), source, rng)
+            wave = augment.play_at(wave, speed, self.samples)
+            if treated:
+                wave = augment.record(wave, source, rng)
             gain = (
                 rng.normal(0, mixing.gain_spread) if rng.random() >= mixing.dropped else -math.inf
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fluid_settings_setint": (_I, [_P, ctypes.c_char_p, _I]),
     "fluid_synth_sfload": (_I, [_P, ctypes.c_char_p, _I]),
     "fluid_synth_program_select": (_I, [_P, _I, _I, _I, _I]),
+    "fluid_synth_set_gen": (_I, [_P, _I, _I, ctypes.c_float]),
     "fluid_synth_noteon": (_I, [_P, _I, _I, _I]),
     "fluid_synth_noteoff": (_I, [_P, _I, _I]),
     "fluid_synth_pitch_bend": (_I, [_P, _I, _I]),
@@ -112,7 +113,13 @@ class Fluid:
         self._keeper.close()
 
     def render(
-        self, path: Path, bank: int, program: int, events: Sequence[Event], frames: int
+        self,
+        path: Path,
+        bank: int,
+        program: int,
+        generators: Mapping[int, float],
+        events: Sequence[Event],
+        frames: int,
     ) -> npt.NDArray[np.float32]:
         """Render events with one preset.
 
@@ -120,6 +127,7 @@ class Fluid:
             path: the sound font.
             bank: its bank, 128 for drums.
             program: 0..127.
+            generators: what is added to the preset's SoundFont generators, by their numbers.
             events: ordered by sample at `RATE`.
             frames: samples wanted at `RATE`.
 
@@ -136,6 +144,8 @@ class Fluid:
         synth = _Synth(self._keeper.library, 16)
         try:
             synth.select(0, *key)
+            for generator, value in generators.items():
+                synth.library.fluid_synth_set_gen(synth.pointer, 0, generator, value)
             return _play(synth, events, frames)
         finally:
             synth.close()

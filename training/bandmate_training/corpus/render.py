@@ -15,6 +15,7 @@ from bandmate_training.corpus.fluid import RATE, Event, Fluid
 from bandmate_training.corpus.perform import LEAD_IN, events
 from bandmate_training.corpus.presets import DRUM_BANK, FONTS, Preset, choose
 from bandmate_training.corpus.score import Part, Rng, Song
+from bandmate_training.corpus.voicing import Voicing, draw_voicing
 
 Audio = npt.NDArray[np.float32]
 TAIL = 1.5  # seconds after the last beat
@@ -30,6 +31,7 @@ class Voice:
     """What a part was rendered with."""
 
     preset: Preset
+    voicing: Voicing
     role: str
     notes: int
 
@@ -67,39 +69,49 @@ def song_frames(song: Song) -> int:
 
 
 def render_song(song: Song, split: str, fluid: Fluid, rng: Rng) -> Rendered:
-    """Render every part with a preset drawn from the split's; all stems get one length."""
+    """Render every part with a preset drawn from the split's; all stems get one length.
+
+    In training songs presets are voiced anew; validation songs play them as they are.
+    """
     frames = song_frames(song)
     voices: dict[str, list[Voice]] = {s: [] for s in (*STEMS, OTHER)}
     layers: dict[str, list[Audio]] = {s: [] for s in (*STEMS, OTHER)}
     for part in song.parts:
         preset = choose(rng, part.stem, split, part.programs)
-        audio = _render(part, song, preset, fluid, frames, rng)
+        drums = preset.bank == DRUM_BANK
+        voicing = draw_voicing(rng, drums) if split == "train" else Voicing()
+        audio = _render(part, song, preset, voicing, fluid, frames, rng)
         level = active_rms(audio)
         if level < 1e-5:
             continue
         gain = 0.0 if not layers[part.stem] else float(rng.uniform(-5, 3))
         layers[part.stem].append(audio * np.float32(10 ** (gain / 20) / level))
-        voices[part.stem].append(Voice(preset, part.role, len(part.notes)))
+        voices[part.stem].append(Voice(preset, voicing, part.role, len(part.notes)))
     stems = {stem: _level(rows, stem, frames, rng) for stem, rows in layers.items()}
     return Rendered(stems, voices)
 
 
-def _render(part: Part, song: Song, preset: Preset, fluid: Fluid, frames: int, rng: Rng) -> Audio:
+def _render(
+    part: Part, song: Song, preset: Preset, voicing: Voicing, fluid: Fluid, frames: int, rng: Rng
+) -> Audio:
     """Return one part (frames,) at the model's rate."""
-    wide = frames * RATE // MEL.sample_rate
-    rows = events(part, song.clock, rng)
-    audio = sound(preset, rows, wide, fluid)
-    narrow = soxr.resample(audio, RATE, MEL.sample_rate, quality="VHQ")[:frames]
+    played = voicing.played(events(part, song.clock, rng))
+    wide = math.ceil(frames * RATE / MEL.sample_rate / voicing.tape)
+    audio = sound(preset, voicing, played, wide, fluid)
+    narrow = soxr.resample(audio, RATE / voicing.tape, MEL.sample_rate, quality="VHQ")[:frames]
     return np.asarray(np.pad(narrow, (0, frames - len(narrow))), np.float32)
 
 
-def sound(preset: Preset, rows: list[Event], frames: int, fluid: Fluid) -> Audio:
-    """Render events with a preset; (frames,) at the renderer's rate."""
+def sound(preset: Preset, voicing: Voicing, rows: list[Event], frames: int, fluid: Fluid) -> Audio:
+    """Render events with a preset; (frames,) at the renderer's rate.
+
+    TiMidity has no generators to add to.
+    """
     font = FONTS[preset.family]
     if preset.family == "freepats":
         drums = preset.bank == DRUM_BANK
         return timidity.render(font, preset.program, drums, rows, frames)
-    return fluid.render(font, preset.bank, preset.program, rows, frames)
+    return fluid.render(font, preset.bank, preset.program, voicing.generators, rows, frames)
 
 
 def _level(layers: list[Audio], stem: str, frames: int, rng: Rng) -> Audio:
