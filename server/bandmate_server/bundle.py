@@ -22,6 +22,8 @@ from bandmate_server.spec import ModelSpec
 MANIFEST = "bundle.json"
 METADATA_KEY = "bandmate"
 MAX_ROUNDS = 10  # of consistency
+MAX_SPEEDS = 9
+SPEED_RANGE = (0.5, 2.0)
 OPSETS = range(17, 22)  # of ai.onnx: those that every supported ONNX Runtime runs
 
 
@@ -32,6 +34,7 @@ class Bundle:
     files: graph name -> ONNX file.
     hash: of spec and weights, hex: two bundles with the same hash give the same samples.
     consistency_rounds: in which the vocoder's waves approach their log-mels, see `approach`.
+    mask_speeds: at which the separator hears every window, see `mean_shares`.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class Bundle:
     manifest: dict[str, Any]
     hash: str
     consistency_rounds: int
+    mask_speeds: tuple[float, ...]
 
 
 def bundle_folders() -> list[Path]:
@@ -109,6 +113,7 @@ def load_bundle(name: str | Path) -> Bundle:
         data = {name: s for name, s in manifest["sha256"].items() if name not in graph_files}
         title, version = str(manifest["name"]), str(manifest["version"])
         rounds = _rounds(manifest.get("consistency_rounds", 0))
+        speeds = _speeds(manifest.get("mask_speeds", [1.0]))
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path / MANIFEST} is not a bundle's manifest: {error}") from error
     for graph, file in files.items():
@@ -118,8 +123,10 @@ def load_bundle(name: str | Path) -> Bundle:
     identity: dict[str, Any] = {"spec": spec.to_json(), "sha256": sums | data}
     if rounds:
         identity["consistency_rounds"] = rounds
+    if speeds != (1.0,):
+        identity["mask_speeds"] = speeds
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    return Bundle(path, title, version, spec, files, manifest, digest, rounds)
+    return Bundle(path, title, version, spec, files, manifest, digest, rounds, speeds)
 
 
 def verify_bundle(name: str | Path) -> Bundle:
@@ -192,6 +199,18 @@ def _rounds(value: Any) -> int:
     if not isinstance(value, int) or not 0 <= value <= MAX_ROUNDS:
         raise ValueError(f"consistency_rounds is {value!r}: expected 0 to {MAX_ROUNDS}")
     return value
+
+
+def _speeds(value: Any) -> tuple[float, ...]:
+    """Return speeds in SPEED_RANGE, 1 to MAX_SPEEDS of them, or raise ValueError."""
+    low, high = SPEED_RANGE
+    numbers = isinstance(value, list) and all(isinstance(one, int | float) for one in value)
+    speeds = tuple(map(float, value)) if numbers else ()
+    if not 1 <= len(speeds) <= MAX_SPEEDS or not all(low <= speed <= high for speed in speeds):
+        raise ValueError(
+            f"mask_speeds is {value!r}: expected 1 to {MAX_SPEEDS} numbers of {low} to {high}"
+        )
+    return speeds
 
 
 def _check_hash(file: Path, expected: str) -> None:

@@ -22,9 +22,10 @@ from bandmate_server.sampler import (
 )
 from bandmate_server.session import Condition, Encoded, Model
 from bandmate_server.settings import Solver
+from bandmate_server.speeds import mean_shares
 from bandmate_server.windows import Layout, fade_weights
 
-Waves = Iterator[tuple[int, FloatArray]]  # (start in latent frames, wave (N,))
+Waves = Iterator[tuple[int, FloatArray]]  # (start in latent frames, waves (R, N))
 
 MASK_POWER = 2.0  # of mel magnitudes, when masks are made of mels
 CHUNK_WINDOWS = 64  # denoised jointly: ten minutes, about 25 MB an array
@@ -55,7 +56,7 @@ class StemMels:
 def separator_masks(
     model: Model, waves: Waves, count: int, monitor: Monitor
 ) -> Iterator[tuple[int, FloatArray]]:
-    """Yield (first frame, shares (N, S+1, bands)) of every window by the separator.
+    """Yield (first frame, shares (N, R, S+1, bands)) of every window by the separator.
 
     Frames and bands are those of the model's `spec.masks`.
 
@@ -65,21 +66,13 @@ def separator_masks(
         count: how many there are.
         monitor: hears of every window.
     """
-    for index, (start, wave) in enumerate(waves):
+    for index, (start, window) in enumerate(waves):
         monitor.report("separate", index / count)
-        logits = model.mask_logits(wave[None])[0]
-        yield start * model.spec.mask_ratio, softmax(logits, axis=0).swapaxes(0, 1)
-
-
-def softmax(logits: FloatArray, axis: int) -> FloatArray:
-    """Return exp(logits), normalised to sum to 1 along an axis."""
-    powers: FloatArray = np.exp(logits - logits.max(axis=axis, keepdims=True))
-    powers /= powers.sum(axis=axis, keepdims=True)
-    return powers
+        yield start * model.spec.mask_ratio, np.moveaxis(mean_shares(model, window), 2, 0)
 
 
 def mel_masks(pieces: Iterator[StemMels], ratio: int) -> Iterator[tuple[int, FloatArray]]:
-    """Yield (first mel frame, shares (N, S+1, M)): powers of the stems and what they leave over.
+    """Yield (first mel frame, shares (N, 1, S+1, M)): powers of the stems and what they leave.
 
     Args:
         pieces: log-mels of windows.
@@ -89,7 +82,7 @@ def mel_masks(pieces: Iterator[StemMels], ratio: int) -> Iterator[tuple[int, Flo
         stems = np.exp(MASK_POWER * piece.stems)
         rest = np.maximum(np.exp(MASK_POWER * piece.mixture) - stems.sum(axis=0), 0.0)
         powers = np.concatenate([stems, rest[None]])
-        yield piece.start * ratio, (powers / powers.sum(axis=0)).swapaxes(0, 1)
+        yield piece.start * ratio, (powers / powers.sum(axis=0)).swapaxes(0, 1)[:, None]
 
 
 def diffusion_mels(
@@ -103,7 +96,7 @@ def diffusion_mels(
 
     Args:
         model: any.
-        waves: of the windows in `layout`.
+        waves: of the windows in `layout`, one row each.
         layout: where they lie.
         how: steps, solver, guidance, noise and seed.
         monitor: hears of every window and step.
@@ -112,7 +105,7 @@ def diffusion_mels(
     known: FloatArray | None = None
     done, count = 0, len(layout.starts)
     for index, (start, wave) in enumerate(waves):
-        chunk.append((start, _drawn(model, model.encode(wave[None]), how.seed, start)))
+        chunk.append((start, _drawn(model, model.encode(wave), how.seed, start)))
         if len(chunk) < CHUNK_WINDOWS and index + 1 < count:
             continue
         work = _Chunk(model, chunk, layout, how, known)

@@ -109,12 +109,12 @@ class Separation:
         if self.how is None:
             assert spec.masks is not None
             grid, ratio = spec.masks, spec.mask_ratio
-            waves = model_waves(self.source, layout, self.gain, spec)
+            waves = model_waves(self.source, layout, self.gain, spec, apart=True)
             pieces = separator_masks(self.model, waves, len(layout.starts), self.monitor)
         else:
             grid, ratio = spec.mel, spec.latent_ratio
             pieces = mel_masks(self._mels(self.how), ratio)
-        chosen = ((start, shares[:, self.wanted]) for start, shares in pieces)
+        chosen = ((start, shares[:, :, self.wanted]) for start, shares in pieces)
         masks = Track(cross_fade(chosen, layout.overlap * ratio), layout.starts[0] * ratio)
         blocks = render_masks(
             self.source, self.region, masks, layout.origin, grid, self.model.threads

@@ -20,6 +20,7 @@ from bandmate_server.spec import ModelSpec
 OVERLAP = 0.25  # of a window, between neighbours; also what a region gets around it at least
 LONGEST_SINGLE = 1.125  # windows that one window of unusual length may stand for
 SHORTEST = 0.875  # of a window, that each of several is long at least
+APART = 2  # channels that may be heard one by one
 ROUNDING_SECONDS = 0.001  # that an end may lie past the audio, as shown lengths are rounded
 
 
@@ -130,15 +131,24 @@ def _spread(first: int, travel: int, count: int) -> tuple[int, ...]:
 
 
 def model_waves(
-    source: Source, layout: Layout, gain: float, spec: ModelSpec
+    source: Source, layout: Layout, gain: float, spec: ModelSpec, apart: bool = False
 ) -> Iterator[tuple[int, FloatArray]]:
-    """Yield (start, wave (N,)) of every window: mono, at the model's rate, times `gain`.
+    """Yield (start, waves (R, N)) of every window, at the model's rate, times `gain`.
 
     Beyond the end of the file lie zeros. Holds about two windows of audio.
+
+    Args:
+        source: the file.
+        layout: of the windows.
+        gain: of the waves.
+        spec: of the model.
+        apart: whether each of up to APART channels has a row; else, and of more channels,
+            their mean is the only one.
     """
-    resampler = Resampler(source.rate, spec.mel.sample_rate, 1)
+    rows = source.channels if apart and source.channels <= APART else 1
+    resampler = Resampler(source.rate, spec.mel.sample_rate, rows)
     blocks = read_blocks(source, layout.origin, source.frames)
-    held, held_from, ended = np.zeros(0, np.float32), 0, False
+    held, held_from, ended = np.zeros((0, rows), np.float32), 0, False
     for start in layout.starts:
         begin = start * spec.latent_hop
         stop = begin + layout.window * spec.latent_hop
@@ -146,17 +156,14 @@ def model_waves(
         while held_from + sum(map(len, parts)) < stop and not ended:
             block = next(blocks, None)
             ended = block is None
-            mono = np.zeros((0, 1), np.float32) if block is None else _mono(block) * gain
-            parts.append(resampler.push(mono, last=ended)[:, 0])
+            if block is None:
+                block = np.zeros((0, source.channels), np.float32)
+            heard = block if rows > 1 else block.mean(axis=1, keepdims=True)
+            parts.append(resampler.push(heard * gain, last=ended))
         held, held_from = np.concatenate(parts)[begin - held_from :], begin
         wave = held[: stop - begin]
-        yield start, np.pad(wave, (0, stop - begin - len(wave)))
-
-
-def _mono(block: FloatArray) -> FloatArray:
-    """Return the mean of the channels (n, 1)."""
-    mean: FloatArray = block.mean(axis=1, keepdims=True)
-    return mean
+        padded = np.pad(wave, ((0, stop - begin - len(wave)), (0, 0)))
+        yield start, np.ascontiguousarray(padded.T)
 
 
 def fade_weights(length: int, ramp: int) -> FloatArray:

@@ -82,6 +82,7 @@ def test_the_engine_accepts_the_bundle(exported: Any) -> None:
         assert bundle.spec == MINI
         assert bundle.name == "mini"
         assert bundle.consistency_rounds > 0
+        assert len(bundle.mask_speeds) > 1
     assert load_bundle(exported.full).hash != load_bundle(exported.half).hash
 
 

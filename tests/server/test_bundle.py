@@ -84,6 +84,21 @@ def test_rounds_of_consistency_that_make_no_sense_are_named(copy: Path, rounds: 
         load_bundle(copy)
 
 
+def test_speeds_of_the_separator_are_read_and_belong_to_the_hash(copy: Path) -> None:
+    before = load_bundle(copy)
+    edit_manifest(copy, lambda manifest: manifest.update(mask_speeds=[1, 0.9]))
+    after = load_bundle(copy)
+    assert (before.mask_speeds, after.mask_speeds) == ((1.0,), (1.0, 0.9))
+    assert before.hash != after.hash
+
+
+@pytest.mark.parametrize("speeds", [[], 1.0, [0.0], [1, "fast"], [float("nan")], [1.0] * 10, None])
+def test_speeds_that_make_no_sense_are_named(copy: Path, speeds: object) -> None:
+    edit_manifest(copy, lambda manifest: manifest.update(mask_speeds=speeds))
+    with pytest.raises(BundleError, match=r"bundle\.json.*mask_speeds"):
+        load_bundle(copy)
+
+
 def test_bundle_is_found_by_name_in_every_folder(fake_bundle: Path, home: Path) -> None:
     shutil.copytree(fake_bundle, home / "named" / "first")
     shutil.copytree(fake_bundle, home / "data" / "bandmate" / "models" / "second")

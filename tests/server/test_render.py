@@ -35,8 +35,11 @@ def render(
     origin: int = 0,
     threads: int = 2,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the region's audio (n, channels) and its stems (S, n, channels)."""
-    track = Track(iter([masks]), 0)
+    """Return the region's audio (n, channels) and its stems (S, n, channels).
+
+    Masks (n, S, bands) are those of all channels, (n, channels, S, bands) of each.
+    """
+    track = Track(iter([masks if masks.ndim == 4 else masks[:, None]]), 0)
     chosen = region or Region(0, len(audio))
     blocks = list(render_masks(ArraySource(audio, rate), chosen, track, origin, MEL, threads))
     return (
@@ -98,6 +101,15 @@ def test_mask_of_ones_gives_the_input_back(rate: int, frames: int) -> None:
     original, stems = render(audio, rate, masks)
     np.testing.assert_array_equal(original, audio)
     np.testing.assert_allclose(stems[0], audio, atol=1e-6)
+
+
+def test_channels_may_have_masks_of_their_own() -> None:
+    audio = noise(20_000, 2)
+    masks = np.random.default_rng(2).random((70, 2, 3, MEL.bands), np.float32)
+    _, stems = render(audio, 16_000, masks)
+    for side in range(2):
+        _, alone = render(audio[:, side : side + 1], 16_000, masks[:, side])
+        np.testing.assert_allclose(stems[..., side : side + 1], alone, atol=1e-6)
 
 
 def test_threads_do_not_change_the_result() -> None:

@@ -126,17 +126,32 @@ def test_model_hears_the_right_place_of_the_file(rate: int) -> None:
     layout = plan_windows(region, rate, len(audio), MINI)
     waves = list(model_waves(ArraySource(audio.astype(np.float32), rate), layout, 2.0, MINI))
     assert [start for start, _ in waves] == list(layout.starts)
-    for start, wave in waves:
+    for start, (wave,) in waves:
         at = layout.origin / rate + start * 0.04 + np.arange(len(wave)) / MINI.mel.sample_rate
         expected = np.sin(2 * np.pi * 50 * at) * at / seconds  # mean of two channels, times 2
         inside = (at > layout.origin / rate + 0.1) & (at < seconds - 0.1)
         np.testing.assert_allclose(wave[inside], expected[inside], atol=2e-4)
 
 
+@pytest.mark.parametrize(("channels", "rows"), [(1, 1), (2, 2), (3, 1), (8, 1)])
+def test_two_channels_may_be_heard_one_by_one(channels: int, rows: int) -> None:
+    sides = np.linspace(0.1, 0.5, channels, dtype=np.float32)
+    audio = sides * np.random.default_rng(0).standard_normal((30_000, 1)).astype(np.float32)
+    layout = Layout(0, 24, 8, (0, 16))
+    source = ArraySource(audio, 16_000)
+    mean = list(model_waves(source, layout, 2.0, MINI))
+    for (_, apart), (_, (wave,)) in zip(
+        model_waves(source, layout, 2.0, MINI, apart=True), mean, strict=True
+    ):
+        assert apart.shape == (rows, 24 * MINI.latent_hop)
+        expected = sides[:, None] / sides.mean() * wave if rows > 1 else wave[None]
+        np.testing.assert_allclose(apart, expected, atol=1e-5)
+
+
 def test_model_hears_zeros_only_after_the_end() -> None:
     audio = np.ones((5_000, 1), np.float32)
     layout = Layout(0, 8, 64, (0,))
-    ((_, wave),) = model_waves(ArraySource(audio, 16_000), layout, 1.0, MINI)
+    ((_, (wave,)),) = model_waves(ArraySource(audio, 16_000), layout, 1.0, MINI)
     assert wave.shape == (5_120,)
     assert wave[:5_000].all()
     assert not wave[5_000:].any()

@@ -94,7 +94,9 @@ class FakeModel:
     """Splits every mixture evenly; its latents hold the whole mel."""
 
     spec = replace(MINI, name="fake", latent_channels=MINI.latent_ratio**2)
-    bundle = SimpleNamespace(name="fake", version="1", hash="0" * 64, manifest={})
+    bundle = SimpleNamespace(
+        name="fake", version="1", hash="0" * 64, manifest={}, mask_speeds=(1.0,)
+    )
     provider, threads, ort_seconds = "CPUExecutionProvider", 1, 0.0
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,26 @@ def test_sources_sum_to_the_mixture_and_missing_ones_are_silent(corpus: Path) ->
         np.testing.assert_allclose(total, song.mixture, atol=1e-6)
         assert song.scale == 1.0
         assert song.active("piano") is (clip.track != "song2")
+
+
+def test_mono_sources_are_placed_to_the_sides_at_equal_power(corpus: Path) -> None:
+    folders = clips.find_folders(corpus, "validation")
+    for pan in (0.5, 1.0):
+        for clip in clips.choose_clips(folders, 3, 1.0, 0, pan):
+            song, middle = clips.read_song(clip), clips.read_song(replace(clip, pan=0.0))
+            assert song.mixture.shape == (clip.frames, 2)
+            np.testing.assert_allclose(sum(song.sources.values()), song.mixture, atol=1e-6)
+            for stem in STEMS:
+                powers = np.square(song.sources[stem]).mean(axis=0)
+                alone = np.square(middle.sources[stem]).mean()
+                assert powers.mean() == pytest.approx(alone, rel=1e-3)
+                if stem in ("bass", "drums") and alone > 0:
+                    assert powers.max() < 1.6 * powers.min()
+    guitars = [
+        np.square(clips.read_song(c).sources["guitar"]).mean(axis=0)
+        for c in clips.choose_clips(folders, 3, 1.0, 0, 1.0)
+    ]
+    assert len({guitar[0] > guitar[1] for guitar in guitars}) == 2
 
 
 def test_loud_sources_are_scaled_together_so_that_their_sum_does_not_clip(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,21 @@ from bandmate_training.metrics import is_active
 FloatArray = npt.NDArray[np.float32]
 SOURCES = (*STEMS, OTHER)
 PER_TRACK = 3  # clips, at most
+NEAR = 0.15  # share of the way to the sides that basses and drums are placed at most
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A stretch of one track, in frames of its files."""
+    """A stretch of one track, in frames of its files.
+
+    pan: how far mono sources are placed to the sides, 0 (not at all) to 1.
+    """
 
     folder: Path
     start: int
     frames: int
     rate: int
+    pan: float = 0.0
 
     @property
     def track(self) -> str:
@@ -68,7 +74,9 @@ def find_folders(corpus: Path, split: str) -> list[Path]:
     return found
 
 
-def choose_clips(folders: list[Path], count: int, seconds: float, seed: int) -> list[Clip]:
+def choose_clips(
+    folders: list[Path], count: int, seconds: float, seed: int, pan: float = 0.0
+) -> list[Clip]:
     """Choose clips to separate: one of every track, then a second one, and so on.
 
     At least two sources sound in each: a stem that is alone has no interference, and its ratio
@@ -86,7 +94,7 @@ def choose_clips(folders: list[Path], count: int, seconds: float, seed: int) -> 
         for slot in slots:
             clip = next((c for c in slot if _is_mixed(c)), None)
             if clip is not None:
-                clips.append(clip)
+                clips.append(replace(clip, pan=pan))
             if len(clips) == count:
                 return clips
     if not clips:
@@ -131,6 +139,8 @@ def read_song(clip: Clip) -> Song:
                 raise CorpusError(
                     f"{path}: expected {clip.rate} Hz as its neighbours, got {rate} Hz"
                 )
+            if clip.pan and waves[source].shape[1] == 1:
+                waves[source] = waves[source] * _sides(clip, source)
     channels = max(wave.shape[1] for wave in waves.values())
     total = np.zeros((clip.frames, channels), np.float32)
     for source, wave in waves.items():
@@ -143,6 +153,17 @@ def read_song(clip: Clip) -> Song:
     sources = {s: np.float32(scale) * (nothing + waves.get(s, nothing)) for s in SOURCES}
     mixture = np.stack(list(sources.values())).sum(axis=0)
     return Song(mixture, sources, clip.rate, scale)
+
+
+def _sides(clip: Clip, source: str) -> FloatArray:
+    """Return a mono source's gains left and right (2,), of equal power, whose place is its own.
+
+    Basses and drums stay near the middle, as they do in mixes.
+    """
+    rng = np.random.default_rng(zlib.crc32(f"{clip.track} {source}".encode()))
+    reach = clip.pan * (NEAR if source in ("bass", "drums") else 1.0)
+    angle = (1 + rng.uniform(-reach, reach)) * np.pi / 4
+    return np.asarray(np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)]), np.float32)
 
 
 def read_estimates(folder: Path, clip: Clip, song: Song) -> dict[str, FloatArray]:

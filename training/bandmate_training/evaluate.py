@@ -23,6 +23,7 @@ from bandmate_training.report import circumstances, head, prepare, progress_bar,
 from bandmate_training.scoring import Scores, evaluate_clips, summary_json
 from bandmate_training.systems import (
     System,
+    at_one_speed,
     diffusion,
     equal_split,
     masks_of_separator,
@@ -74,6 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another system's stems, laid out like the corpus; may be repeated")  # fmt: skip
     add("--clips", type=positive, default=100, metavar="N", help="how many (default 100)")
     add("--seconds", type=clip_seconds, default=10.24, metavar="S", help="of each (default 10.24)")
+    add("--pan", type=_share, default=0.0, metavar="W",
+        help="place mono sources up to W (0 to 1) to the sides (default 0: mono)")  # fmt: skip
     add("--seed", type=int, default=0, help="chooses the clips, draws the noise (default 0)")
     add("--steps", type=_steps, default=(4,), metavar="N,N",
         help="diffusion steps to report beside the separator; 0: none (default 4)")  # fmt: skip
@@ -117,6 +120,13 @@ def _arrangements(text: str) -> list[str]:
     return chosen
 
 
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0 to 1")
+    return value
+
+
 def clip_seconds(text: str) -> float:
     """Read a clip's length in seconds."""
     value = float(text)
@@ -139,7 +149,8 @@ def run(args: argparse.Namespace) -> int:
         BandmateError: the corpus, the model, the estimates or the folder are not usable.
     """
     prepare(args.out)
-    clips = choose_clips(find_folders(args.corpus, args.split), args.clips, args.seconds, args.seed)
+    folders = find_folders(args.corpus, args.split)
+    clips = choose_clips(folders, args.clips, args.seconds, args.seed, args.pan)
     model = None
     if args.model != NO_MODEL:
         model = open_model(args.model, args.device, args.threads)
@@ -201,6 +212,9 @@ def _systems(args: argparse.Namespace, model: Model | None, clips: list[Clip]) -
     if model is not None:
         if model.spec.masks:
             systems["separator"] = partial(masks_of_separator, model)
+            if len(model.bundle.mask_speeds) > 1:
+                once = partial(masks_of_separator, at_one_speed(model))
+                systems["separator, at one speed"] = once
         for steps in args.steps:
             name = f"diffusion, {steps} {curve.LABELS[args.solver]} steps"
             systems[name] = partial(diffusion, model, steps, args.solver, args.seed)
@@ -246,6 +260,8 @@ def command_line(args: argparse.Namespace) -> str:
         words += ["--estimates", str(folder)]
     for name, folder in args.system.items():
         words += ["--system", f"{name}={folder}"]
+    if args.pan:
+        words += ["--pan", f"{args.pan:g}"]
     words += ["--steps", ",".join(map(str, args.steps)) or "0"]
     if args.curve:
         words += ["--curve", "--curve-clips", str(args.curve_clips), "--seeds", str(args.seeds)]

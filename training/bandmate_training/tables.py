@@ -16,8 +16,8 @@ In every clip at least two sources sound. A stem is active in a clip if its ener
 {ACTIVE_DB:g} dB of the mixture's, else silent.
 SI-SDRi and SDRi: improvement over taking the mixture for the stem, dB, mean over all active
 stems of all clips, with a 95 % bootstrap interval over songs. Silent stems: energy of the
-estimate against the mixture's, dB, mean of the powers and worst. Null: largest difference
-between stems + other and the input.
+estimate against the mixture's, dB, mean of the powers, median and worst. Null: largest
+difference between stems + other and the input.
 """
 MEL_NOTES = """\
 Mean squared difference of log-mels (natural logarithm), all stems, at the level at which the
@@ -40,7 +40,7 @@ def number(value: float, digits: int = 2) -> str:
 def separation_table(scores: Scores) -> str:
     """Return the improvements, the silence and the null error of every system."""
     header = ["system", "SI-SDRi", "95 %", "median", *STEMS]
-    header += ["SDRi", "silent stems", "worst", "null", "s/clip"]
+    header += ["SDRi", "silent stems", "median", "worst", "null", "s/clip"]
     rows = []
     for system in scores.systems():
         own = scores.of(system)
@@ -58,6 +58,7 @@ def separation_table(scores: Scores) -> str:
                 *(number(summary_of(own, "si_sdri", stem).mean) for stem in STEMS),
                 number(summary_of(own, "sdri").mean),
                 number(mean_level(own), 1),
+                number(float(np.median(left)) if left else math.nan, 1),
                 number(max(left, default=math.nan), 1),
                 f"{max(null):.1e}" if null else number(math.nan),
                 number(float(np.median(seconds)) if seconds else math.nan),

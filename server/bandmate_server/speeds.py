@@ -1,0 +1,83 @@
+"""The masks of a window that the separator hears at several speeds.
+
+Played faster or slower, a mixture reaches the network at other pitches, with other formants
+and elsewhere on its grid. It errs a little differently each time, so the mean of the masks
+is better than any of them. Channels are heard one by one: an instrument to one side is
+easier to tell from the others there than in the middle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from bandmate_server.arrays import FloatArray
+from bandmate_server.bands import band_centres
+from bandmate_server.session import Model
+from bandmate_server.spec import BandSpec
+
+
+def mean_shares(model: Model, waves: FloatArray) -> FloatArray:
+    """Return the share (R, S+1, N / hop, bands) of every stem, `other` last, of waves (R, N).
+
+    The mean over the bundle's `mask_speeds`; shares sum to 1 in each cell of `spec.masks`.
+
+    Args:
+        model: with a separator.
+        waves: a window's channels at the model's rate, N a multiple of spec.block_samples.
+    """
+    grid = model.spec.masks
+    assert grid is not None
+    if len(waves) > 1 and (waves == waves[0]).all():
+        shares = mean_shares(model, waves[:1])
+        return np.broadcast_to(shares, (len(waves), *shares.shape[1:]))
+    heard = []
+    for speed in model.bundle.mask_speeds:
+        played = waves if speed == 1.0 else play_at(waves, speed, model.spec.block_samples)
+        logits = model.mask_logits(played)
+        if speed != 1.0:
+            logits = bring_back(logits, speed, waves.shape[1] // grid.hop, grid)
+        heard.append(softmax(logits, axis=1))
+    mean: FloatArray = np.mean(heard, axis=0, dtype=np.float32)
+    return mean
+
+
+def play_at(waves: FloatArray, speed: float, multiple: int) -> FloatArray:
+    """Play waves (R, N) faster or slower, as tape does; zeros fill them up to a multiple."""
+    played = np.asarray(soxr.resample(waves.T, speed, 1.0, quality="HQ"), np.float32)
+    return np.ascontiguousarray(np.pad(played, ((0, -len(played) % multiple), (0, 0))).T)
+
+
+def bring_back(logits: FloatArray, speed: float, frames: int, grid: BandSpec) -> FloatArray:
+    """Return logits (R, S+1, frames, bands) as they would lie at speed 1; linear in between.
+
+    Args:
+        logits: (R, S+1, N, bands) of what `play_at` gave.
+        speed: of that.
+        frames: wanted.
+        grid: of the masks.
+    """
+    centres = band_centres(grid)
+    bands = np.interp(centres * speed, centres, np.arange(len(centres)))
+    return _between(_between(logits, np.arange(frames) / speed, axis=2), bands, axis=3)
+
+
+def _between(values: FloatArray, positions: NDArray[np.float64], axis: int) -> FloatArray:
+    """Interpolate linearly along an axis; constant beyond its end."""
+    last = values.shape[axis] - 1
+    lower = np.minimum(positions.astype(np.int64), last)
+    upper = np.minimum(lower + 1, last)
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    share = (positions - lower).clip(0.0, 1.0).astype(np.float32).reshape(shape)
+    low = values.take(lower, axis)
+    between: FloatArray = low + share * (values.take(upper, axis) - low)
+    return between
+
+
+def softmax(logits: FloatArray, axis: int) -> FloatArray:
+    """Return exp(logits), normalised to sum to 1 along an axis."""
+    powers: FloatArray = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    powers /= powers.sum(axis=axis, keepdims=True)
+    return powers
