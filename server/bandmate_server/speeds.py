@@ -21,7 +21,8 @@ from bandmate_server.spec import BandSpec
 def mean_shares(model: Model, waves: FloatArray) -> FloatArray:
     """Return the share (R, S+1, N / hop, bands) of every stem, `other` last, of waves (R, N).
 
-    The mean over the bundle's `mask_speeds`; shares sum to 1 in each cell of `spec.masks`.
+    The mean over the bundle's `mask_speeds`, but for the last where channels differ: they cost
+    as much as speeds and bring more. Shares sum to 1 in each cell of `spec.masks`.
 
     Args:
         model: with a separator.
@@ -32,8 +33,11 @@ def mean_shares(model: Model, waves: FloatArray) -> FloatArray:
     if len(waves) > 1 and (waves == waves[0]).all():
         shares = mean_shares(model, waves[:1])
         return np.broadcast_to(shares, (len(waves), *shares.shape[1:]))
+    speeds = model.bundle.mask_speeds
+    if len(waves) > 1:
+        speeds = speeds[: max(len(speeds) - 1, 1)]
     heard = []
-    for speed in model.bundle.mask_speeds:
+    for speed in speeds:
         played = waves if speed == 1.0 else play_at(waves, speed, model.spec.block_samples)
         logits = model.mask_logits(played)
         if speed != 1.0:

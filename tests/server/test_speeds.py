@@ -73,9 +73,9 @@ def test_one_speed_is_what_the_separator_says(mini: Model) -> None:
     np.testing.assert_array_equal(heard(mini, waves, 1.0), expected)
 
 
-def test_every_channel_is_heard_by_itself(mini: Model) -> None:
+def test_every_channel_is_heard_by_itself_at_one_speed_less(mini: Model) -> None:
     waves = noise(2, 5120)
-    both = heard(mini, waves, 1.0, 0.9)
+    both = heard(mini, waves, 1.0, 0.9, 1.1)
     alone = np.concatenate([heard(mini, wave[None], 1.0, 0.9) for wave in waves])
     np.testing.assert_allclose(both, alone, atol=1e-4)
     assert np.abs(both[0] - both[1]).max() > 0.01
