@@ -75,6 +75,8 @@ def test_stems_share_one_length_and_sound_as_declared(tmp_path: Path) -> None:
         held = {p.label for s in presets.HELD_BACK.values() for p in s}
         used = {v["preset"] for rows in facts["voices"].values() for v in rows}
         assert used <= held if job.split == "validation" else not used & held
+        tapes = {v["voicing"]["tape"] for rows in facts["voices"].values() for v in rows}
+        assert tapes == {1.0} if job.split == "validation" else len(tapes) > 1
 
 
 @needs_tools

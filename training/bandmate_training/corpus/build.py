@@ -9,7 +9,7 @@ import shutil
 import signal
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -160,6 +160,7 @@ def describe(job: Job, song: Song, rendered: Rendered) -> dict[str, Any]:
                    for c in song.chords],
         "voices": {stem: [{"preset": v.preset.label, "family": v.preset.family,
                            "bank": v.preset.bank, "program": v.preset.program,
+                           "voicing": asdict(v.voicing),
                            "role": v.role, "notes": v.notes} for v in rows]
                    for stem, rows in rendered.voices.items() if rows},
         "active": {s: round(active_fraction(a), 4) for s, a in rendered.stems.items()},
