@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from bandmate_server import open_model, separate
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 STEMS = ("bass", "drums", "guitar", "piano")
 
@@ -66,3 +68,17 @@ def test_the_clip_can_be_made_again(tmp_path: Path) -> None:
     # Another version of fluidsynth renders a little differently.
     assert np.corrcoef(np.abs(made).sum(1), np.abs(shipped).sum(1))[0, 1] > 0.9
     assert rate == 44_100
+
+
+def test_instruments_to_the_sides_stay_on_their_sides() -> None:
+    """Guitar left, piano right: each is heard where it stands, and hardly on the other side."""
+    stems = {}
+    for name in STEMS:
+        wave, rate = soundfile.read(EXAMPLES / f"late-bus-stems/{name}.flac", dtype="float32")
+        left = np.float32(name != "piano")
+        right = np.float32(name != "guitar")
+        stems[name] = wave.mean(axis=1, keepdims=True) * np.array([left, right])
+    found = separate(open_model("mini"), np.sum(list(stems.values()), axis=0), rate)
+    for name, away in (("guitar", 1), ("piano", 0)):
+        powers = np.square(found[name]).mean(axis=0)
+        assert powers[away] < 0.05 * powers[1 - away]
