@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from bandmate_server.arrays import FloatArray
+from bandmate_server.arrays import FloatArray, between
 from bandmate_server.audio import Source, read_padded
 from bandmate_server.bands import band_centres
 from bandmate_server.spec import BandSpec, MelSpec
@@ -41,15 +41,8 @@ class Track:
 
     def at(self, positions: NDArray[np.float64]) -> FloatArray:
         """Return the frames at ascending positions (n,): linear between, constant beyond."""
-        base = np.floor(positions).astype(np.int64)
-        self._fetch(int(base[0]), int(base[-1]) + 2)
-        top = len(self._held) - 1
-        lower = np.clip(base - self._first, 0, top)
-        upper = np.clip(base + 1 - self._first, 0, top)
-        shape = (-1,) + (1,) * (self._held.ndim - 1)
-        share = (positions - base).astype(np.float32).reshape(shape)
-        low = self._held[lower]
-        return low + share * (self._held[upper] - low)
+        self._fetch(int(np.floor(positions[0])), int(np.floor(positions[-1])) + 2)
+        return between(self._held, positions - self._first, axis=0)
 
     def _fetch(self, begin: int, stop: int) -> None:
         """Hold frames begin .. stop as far as there are any, and drop what lies before."""

@@ -8,11 +8,13 @@ easier to tell from the others there than in the middle.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from bandmate_server.arrays import FloatArray
+from bandmate_server.arrays import FloatArray, between
 from bandmate_server.bands import band_centres
 from bandmate_server.session import Model
 from bandmate_server.spec import BandSpec
@@ -62,22 +64,15 @@ def bring_back(logits: FloatArray, speed: float, frames: int, grid: BandSpec) ->
         frames: wanted.
         grid: of the masks.
     """
+    in_time = between(logits, np.arange(frames) / speed, axis=2)
+    return between(in_time, _bands_at(speed, grid), axis=3)
+
+
+@cache
+def _bands_at(speed: float, grid: BandSpec) -> NDArray[np.float64]:
+    """Return the places (bands,) to which the bands move at a speed."""
     centres = band_centres(grid)
-    bands = np.interp(centres * speed, centres, np.arange(len(centres)))
-    return _between(_between(logits, np.arange(frames) / speed, axis=2), bands, axis=3)
-
-
-def _between(values: FloatArray, positions: NDArray[np.float64], axis: int) -> FloatArray:
-    """Interpolate linearly along an axis; constant beyond its end."""
-    last = values.shape[axis] - 1
-    lower = np.minimum(positions.astype(np.int64), last)
-    upper = np.minimum(lower + 1, last)
-    shape = [1] * values.ndim
-    shape[axis] = -1
-    share = (positions - lower).clip(0.0, 1.0).astype(np.float32).reshape(shape)
-    low = values.take(lower, axis)
-    between: FloatArray = low + share * (values.take(upper, axis) - low)
-    return between
+    return np.interp(centres * speed, centres, np.arange(len(centres)))
 
 
 def softmax(logits: FloatArray, axis: int) -> FloatArray:

@@ -148,16 +148,15 @@ def model_waves(
     rows = source.channels if apart and source.channels <= APART else 1
     resampler = Resampler(source.rate, spec.mel.sample_rate, rows)
     blocks = read_blocks(source, layout.origin, source.frames)
+    nothing = np.zeros((0, source.channels), np.float32)
     held, held_from, ended = np.zeros((0, rows), np.float32), 0, False
     for start in layout.starts:
         begin = start * spec.latent_hop
         stop = begin + layout.window * spec.latent_hop
         parts = [held]
         while held_from + sum(map(len, parts)) < stop and not ended:
-            block = next(blocks, None)
-            ended = block is None
-            if block is None:
-                block = np.zeros((0, source.channels), np.float32)
+            block = next(blocks, nothing)
+            ended = block is nothing
             heard = block if rows > 1 else block.mean(axis=1, keepdims=True)
             parts.append(resampler.push(heard * gain, last=ended))
         held, held_from = np.concatenate(parts)[begin - held_from :], begin

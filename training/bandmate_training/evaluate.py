@@ -120,19 +120,20 @@ def _arrangements(text: str) -> list[str]:
     return chosen
 
 
-def _share(text: str) -> float:
+def _within(text: str, low: float, high: float) -> float:
     value = float(text)
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text} is not within 0 to 1")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text} is not within {low:g} to {high:g}")
     return value
+
+
+def _share(text: str) -> float:
+    return _within(text, 0.0, 1.0)
 
 
 def clip_seconds(text: str) -> float:
     """Read a clip's length in seconds."""
-    value = float(text)
-    if not 1.0 <= value <= 600.0:
-        raise argparse.ArgumentTypeError(f"{text} is not within 1 to 600")
-    return value
+    return _within(text, 1.0, 600.0)
 
 
 def _steps(text: str) -> tuple[int, ...]:

@@ -30,8 +30,7 @@ def quick_type() -> torch.dtype:
 
 def autocast() -> torch.autocast:
     """Compute in `quick_type` inside a `with`."""
-    quick = quick_type()
-    return torch.autocast("cpu", torch.bfloat16, enabled=quick == torch.bfloat16)
+    return torch.autocast("cpu", torch.bfloat16, enabled=quick_type() == torch.bfloat16)
 
 
 def zero(module: Convolution) -> Convolution:

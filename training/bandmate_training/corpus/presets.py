@@ -33,6 +33,11 @@ class Preset:
     program: int
 
     @property
+    def drums(self) -> bool:
+        """Whether it is a drum kit."""
+        return self.bank == DRUM_BANK
+
+    @property
     def label(self) -> str:
         """Name it for reports: `fluid 0:33`."""
         return f"{self.family} {self.bank}:{self.program}"

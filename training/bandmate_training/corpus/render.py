@@ -13,7 +13,7 @@ from bandmate_server.spec import MEL, OTHER, STEMS
 from bandmate_training.corpus import timidity
 from bandmate_training.corpus.fluid import RATE, Event, Fluid
 from bandmate_training.corpus.perform import LEAD_IN, events
-from bandmate_training.corpus.presets import DRUM_BANK, FONTS, Preset, choose
+from bandmate_training.corpus.presets import FONTS, Preset, choose
 from bandmate_training.corpus.score import Part, Rng, Song
 from bandmate_training.corpus.voicing import Voicing, draw_voicing
 
@@ -78,8 +78,7 @@ def render_song(song: Song, split: str, fluid: Fluid, rng: Rng) -> Rendered:
     layers: dict[str, list[Audio]] = {s: [] for s in (*STEMS, OTHER)}
     for part in song.parts:
         preset = choose(rng, part.stem, split, part.programs)
-        drums = preset.bank == DRUM_BANK
-        voicing = draw_voicing(rng, drums) if split == "train" else Voicing()
+        voicing = draw_voicing(rng, preset.drums) if split == "train" else Voicing()
         audio = _render(part, song, preset, voicing, fluid, frames, rng)
         level = active_rms(audio)
         if level < 1e-5:
@@ -109,8 +108,7 @@ def sound(preset: Preset, voicing: Voicing, rows: list[Event], frames: int, flui
     """
     font = FONTS[preset.family]
     if preset.family == "freepats":
-        drums = preset.bank == DRUM_BANK
-        return timidity.render(font, preset.program, drums, rows, frames)
+        return timidity.render(font, preset.program, preset.drums, rows, frames)
     return fluid.render(font, preset.bank, preset.program, voicing.generators, rows, frames)
 
 
