@@ -9,13 +9,11 @@ what can be heard leaves errors where little sounds; this mends most of them.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.mel import filter_bank
 from bandmate_server.spec import MelSpec
-
-ComplexArray = npt.NDArray[np.complex64]
+from bandmate_server.stft import ComplexArray, stft
 
 LARGEST = 4.0  # natural logarithm of the largest change of a band in one round
 _LEAST = 1e-9
@@ -41,21 +39,13 @@ def approach(waves: FloatArray, log_mel: FloatArray, spec: MelSpec, rounds: int)
     to_bins[:, [0, -1]] = to_bins[:, [1, -2]]  # which lie in no band
     window = np.hanning(spec.fft_size + 1)[:-1].astype(np.float32)
     for _ in range(rounds):
-        spectra = _spectra(waves, window, spec.hop)
+        spectra = stft(waves, window, spec.hop)
         found = np.log(np.maximum(np.abs(spectra[:, :-1]) @ bank.T, spec.floor))
         change = np.clip(log_mel - found, -LARGEST, LARGEST) @ to_bins
         spectra[:, :-1] *= np.exp(change)
         spectra[:, -1] *= np.exp(change[:, -1])  # of the frame after the last whole hop
         waves = _waves(spectra, window, spec.hop)
     return waves
-
-
-def _spectra(waves: FloatArray, window: FloatArray, hop: int) -> ComplexArray:
-    """Return the spectra (B, N + 1, K) of waves (B, N * hop), reflected at their ends."""
-    half = len(window) // 2
-    padded = np.pad(waves, ((0, 0), (half, half)), mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, len(window), axis=1)[:, ::hop]
-    return np.asarray(np.fft.rfft(frames * window), np.complex64)
 
 
 def _waves(spectra: ComplexArray, window: FloatArray, hop: int) -> FloatArray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bandmate_server.arrays import FloatArray
+from bandmate_server.panning import demixing
 from bandmate_server.progress import Monitor
 from bandmate_server.sampler import (
     Known,
@@ -56,9 +57,10 @@ class StemMels:
 def separator_masks(
     model: Model, waves: Waves, count: int, monitor: Monitor
 ) -> Iterator[tuple[int, FloatArray]]:
-    """Yield (first frame, shares (N, R, S+1, bands)) of every window by the separator.
+    """Yield (first frame, masks (N, R, R, S+1, bands)) of every window by the separator.
 
-    Frames and bands are those of the model's `spec.masks`.
+    Frames and bands are those of the model's `spec.masks`. R is 1 for a single wave, or 2: then
+    the masks are matrices from both channels to both.
 
     Args:
         model: with a separator.
@@ -68,11 +70,20 @@ def separator_masks(
     """
     for index, (start, window) in enumerate(waves):
         monitor.report("separate", index / count)
-        yield start * model.spec.mask_ratio, np.moveaxis(mean_shares(model, window), 2, 0)
+        yield start * model.spec.mask_ratio, _matrices(model, window)
+
+
+def _matrices(model: Model, waves: FloatArray) -> FloatArray:
+    """Return the masks (N, R, R, S+1, bands) of a window's waves (R, N * hop)."""
+    grid, shares = model.spec.masks, mean_shares(model, waves)
+    assert grid is not None
+    if len(waves) == 1:
+        return np.moveaxis(shares, 2, 0)[:, None]
+    return demixing(shares, waves, grid)
 
 
 def mel_masks(pieces: Iterator[StemMels], ratio: int) -> Iterator[tuple[int, FloatArray]]:
-    """Yield (first mel frame, shares (N, 1, S+1, M)): powers of the stems and what they leave.
+    """Yield (first mel frame, shares (N, 1, 1, S+1, M)): powers of the stems and what they leave.
 
     Args:
         pieces: log-mels of windows.
@@ -82,7 +93,7 @@ def mel_masks(pieces: Iterator[StemMels], ratio: int) -> Iterator[tuple[int, Flo
         stems = np.exp(MASK_POWER * piece.stems)
         rest = np.maximum(np.exp(MASK_POWER * piece.mixture) - stems.sum(axis=0), 0.0)
         powers = np.concatenate([stems, rest[None]])
-        yield piece.start * ratio, (powers / powers.sum(axis=0)).swapaxes(0, 1)[:, None]
+        yield piece.start * ratio, (powers / powers.sum(axis=0)).swapaxes(0, 1)[:, None, None]
 
 
 def diffusion_mels(

@@ -107,8 +107,8 @@ def render_masks(
     Args:
         source: the original.
         region: of the source.
-        masks: frames (R, S, bands), the share of each stem to render in each cell; R is the
-            number of channels, or 1 for all alike.
+        masks: frames (R, R, S, bands), the share of each stem to render in each cell: matrices
+            to channels (first axis) from channels, or with R = 1 the same for every channel.
         origin: frame of the source at which mask frame 0 is centred.
         grid: of the masks.
         threads: how many blocks are filtered at once; the result does not depend on it.
@@ -127,7 +127,7 @@ def render_masks(
             begin = region.start - lead + first * hop
             audio = read_padded(source, begin, size + (count - 1) * hop)
             centres = begin + size / 2 + hop * np.arange(count, dtype=np.float64)
-            gains = masks.at((centres - origin) / per_frame)  # (count, R, S, bands)
+            gains = masks.at((centres - origin) / per_frame)  # (count, R, R, S, bands)
             waiting.append((audio, pool.submit(_filter, audio, gains, bands, weights, size)))
 
         starts = range(0, total, block)
@@ -158,14 +158,14 @@ def _filter(
 
     Args:
         audio: (samples, channels).
-        gains: of each frame, row, stem and band (count, R, S, bands); R is `channels` or 1.
+        gains: of each frame, stem and band (count, R, R, S, bands); R is `channels` or 1.
         bands: that count in each bin, see `strongest_bands`.
         weights: of these.
         size: of the window, samples.
     """
-    count, _, stems, _ = gains.shape
+    count, rows, _, stems, _ = gains.shape
     channels, hop = audio.shape[1], size // OVERLAPS
-    masks = weights[0] * gains.take(bands[0], axis=-1)  # (count, R, S, bins)
+    masks = weights[0] * gains.take(bands[0], axis=-1)  # (count, R, R, S, bins)
     for band, weight in zip(bands[1:], weights[1:], strict=True):
         masks += weight * gains.take(band, axis=-1)
     window = np.sin(np.pi * np.arange(size) / size).astype(np.float32)  # the root of a Hann
@@ -176,7 +176,10 @@ def _filter(
     out = np.zeros((stems, channels, count + OVERLAPS - 1, hop), np.float32)
     window *= np.float32(2.0 / OVERLAPS)  # Now for the synthesis: frames add up to one.
     for stem in range(stems):
-        np.multiply(spectra, masks[:, :, stem], out=product)
+        own = masks[..., stem, :]
+        np.multiply(spectra[:, :1] if rows > 1 else spectra, own[:, :, 0], out=product)
+        for channel in range(1, rows):
+            product += spectra[:, channel : channel + 1] * own[:, :, channel]
         np.fft.irfft(product, size, axis=-1, out=pieces)  # type: ignore[arg-type] # float32 is fine
         pieces *= window
         quarters = pieces.reshape(count, channels, OVERLAPS, hop).swapaxes(0, 1)

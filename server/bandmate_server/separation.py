@@ -114,7 +114,7 @@ class Separation:
         else:
             grid, ratio = spec.mel, spec.latent_ratio
             pieces = mel_masks(self._mels(self.how), ratio)
-        chosen = ((start, shares[:, :, self.wanted]) for start, shares in pieces)
+        chosen = ((start, shares[..., self.wanted, :]) for start, shares in pieces)
         masks = Track(cross_fade(chosen, layout.overlap * ratio), layout.starts[0] * ratio)
         blocks = render_masks(
             self.source, self.region, masks, layout.origin, grid, self.model.threads

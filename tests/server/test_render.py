@@ -37,9 +37,9 @@ def render(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the region's audio (n, channels) and its stems (S, n, channels).
 
-    Masks (n, S, bands) are those of all channels, (n, channels, S, bands) of each.
+    Masks (n, S, bands) are those of all channels, (n, R, R, S, bands) matrices.
     """
-    track = Track(iter([masks if masks.ndim == 4 else masks[:, None]]), 0)
+    track = Track(iter([masks if masks.ndim == 5 else masks[:, None, None]]), 0)
     chosen = region or Region(0, len(audio))
     blocks = list(render_masks(ArraySource(audio, rate), chosen, track, origin, MEL, threads))
     return (
@@ -103,13 +103,14 @@ def test_mask_of_ones_gives_the_input_back(rate: int, frames: int) -> None:
     np.testing.assert_allclose(stems[0], audio, atol=1e-6)
 
 
-def test_channels_may_have_masks_of_their_own() -> None:
+def test_matrices_lead_from_all_channels_to_all() -> None:
     audio = noise(20_000, 2)
-    masks = np.random.default_rng(2).random((70, 2, 3, MEL.bands), np.float32)
-    _, stems = render(audio, 16_000, masks)
-    for side in range(2):
-        _, alone = render(audio[:, side : side + 1], 16_000, masks[:, side])
-        np.testing.assert_allclose(stems[..., side : side + 1], alone, atol=1e-6)
+    matrices = np.random.default_rng(2).random((70, 2, 2, 3, MEL.bands), np.float32)
+    _, stems = render(audio, 16_000, matrices)
+    for out in range(2):
+        _, left = render(audio[:, :1], 16_000, matrices[:, out, 0])
+        _, right = render(audio[:, 1:], 16_000, matrices[:, out, 1])
+        np.testing.assert_allclose(stems[..., out : out + 1], left + right, atol=1e-6)
 
 
 def test_threads_do_not_change_the_result() -> None:

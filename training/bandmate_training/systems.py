@@ -95,7 +95,7 @@ def oracle_bands(example: Example) -> Estimate:
     sums = BandSums(spec)(Spectrum(spec).stft(sources))
     best = (sums.cross / sums.mixture[:, None].clamp_min(_SILENT_POWER)).clamp(0, 1)
     shares = best[0, : len(STEMS)].swapaxes(0, 1).numpy()  # (N, S, bands)
-    return Estimate(_render(example.song, Track(iter([shares[:, None]]), 0), spec))
+    return Estimate(_render(example.song, Track(iter([shares[:, None, None]]), 0), spec))
 
 
 def oracle_through_vae(example: Example) -> Estimate:
@@ -108,7 +108,7 @@ def _masked(song: Song, log_mels: FloatArray) -> dict[str, FloatArray]:
     """Mask a clip by the power shares of log-mels (S + 1, N, M), by the engine's renderer."""
     powers = np.exp(MASK_POWER * log_mels)
     shares = (powers / powers.sum(axis=0)).swapaxes(0, 1)  # (N, S + 1, M)
-    return _render(song, Track(iter([shares[:, None, : len(STEMS)]]), 0))
+    return _render(song, Track(iter([shares[:, None, None, : len(STEMS)]]), 0))
 
 
 def _render(song: Song, masks: Track, grid: MelSpec | BandSpec = MEL) -> dict[str, FloatArray]:
@@ -153,7 +153,7 @@ def diffused(model: Model, steps: int, solver: Solver, seed: int, example: Examp
 def render_mels(example: Example, predicted: Prediction) -> Estimate:
     """Mask a clip by predicted log-mels, as the engine does."""
     layout, pieces, ratio = predicted.layout, predicted.pieces, predicted.ratio
-    shares = ((start, mask[:, :, : len(STEMS)]) for start, mask in mel_masks(iter(pieces), ratio))
+    shares = ((start, mask[..., : len(STEMS), :]) for start, mask in mel_masks(iter(pieces), ratio))
     masks = Track(cross_fade(shares, layout.overlap * ratio), layout.starts[0] * ratio)
     joined = np.concatenate(list(cross_fade(_by_time(pieces, ratio), layout.overlap * ratio)))
     mels = joined.swapaxes(0, 1)[:, : example.heard.frames]
