@@ -64,6 +64,19 @@ def test_mono_sources_are_placed_to_the_sides_at_equal_power(corpus: Path) -> No
     assert len({guitar[0] > guitar[1] for guitar in guitars}) == 2
 
 
+def test_rooms_add_what_comes_from_other_sides_and_still_sum(corpus: Path) -> None:
+    folders = clips.find_folders(corpus, "validation")
+    for clip in clips.choose_clips(folders, 3, 1.0, 0, 1.0, 0.5):
+        song, dry = clips.read_song(clip), clips.read_song(replace(clip, room=0.0))
+        np.testing.assert_allclose(sum(song.sources.values()), song.mixture, atol=1e-6)
+        assert song.mixture.shape == dry.mixture.shape
+        for stem in STEMS:
+            left, right = dry.sources[stem].T
+            if np.abs(left).max() > 0:
+                assert np.corrcoef(left, right)[0, 1] > 0.9999
+                assert np.corrcoef(*song.sources[stem].T)[0, 1] < 0.999
+
+
 def test_loud_sources_are_scaled_together_so_that_their_sum_does_not_clip(tmp_path: Path) -> None:
     folder = tmp_path / "validation" / "loud"
     folder.mkdir(parents=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pedalboard as pb
 import soundfile as sf
 import soxr
 
@@ -27,6 +28,7 @@ class Clip:
     """A stretch of one track, in frames of its files.
 
     pan: how far mono sources are placed to the sides, 0 (not at all) to 1.
+    room: the largest share of stereo reverberation in a mono source, 0 (dry) to 1.
     """
 
     folder: Path
@@ -34,6 +36,7 @@ class Clip:
     frames: int
     rate: int
     pan: float = 0.0
+    room: float = 0.0
 
     @property
     def track(self) -> str:
@@ -75,7 +78,12 @@ def find_folders(corpus: Path, split: str) -> list[Path]:
 
 
 def choose_clips(
-    folders: list[Path], count: int, seconds: float, seed: int, pan: float = 0.0
+    folders: list[Path],
+    count: int,
+    seconds: float,
+    seed: int,
+    pan: float = 0.0,
+    room: float = 0.0,
 ) -> list[Clip]:
     """Choose clips to separate: one of every track, then a second one, and so on.
 
@@ -94,7 +102,7 @@ def choose_clips(
         for slot in slots:
             clip = next((c for c in slot if _is_mixed(c)), None)
             if clip is not None:
-                clips.append(replace(clip, pan=pan))
+                clips.append(replace(clip, pan=pan, room=room))
             if len(clips) == count:
                 return clips
     if not clips:
@@ -139,8 +147,8 @@ def read_song(clip: Clip) -> Song:
                 raise CorpusError(
                     f"{path}: expected {clip.rate} Hz as its neighbours, got {rate} Hz"
                 )
-            if clip.pan and waves[source].shape[1] == 1:
-                waves[source] = waves[source] * _sides(clip, source)
+            if waves[source].shape[1] == 1 and (clip.pan or clip.room):
+                waves[source] = _in_room(waves[source] * _sides(clip, source), clip, source)
     channels = max(wave.shape[1] for wave in waves.values())
     total = np.zeros((clip.frames, channels), np.float32)
     for source, wave in waves.items():
@@ -164,6 +172,16 @@ def _sides(clip: Clip, source: str) -> FloatArray:
     reach = clip.pan * (NEAR if source in ("bass", "drums") else 1.0)
     angle = (1 + rng.uniform(-reach, reach)) * np.pi / 4
     return np.asarray(np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)]), np.float32)
+
+
+def _in_room(wave: FloatArray, clip: Clip, source: str) -> FloatArray:
+    """Return a source (N, 2) in the room of its own that it stands in."""
+    if not clip.room:
+        return wave
+    rng = np.random.default_rng(zlib.crc32(f"{clip.track} {source} room".encode()))
+    wet, size = rng.uniform(0.0, clip.room), rng.uniform(0.1, 0.9)
+    room = pb.Reverb(room_size=size, wet_level=wet, dry_level=1.0 - wet, width=1.0)
+    return np.ascontiguousarray(room(np.ascontiguousarray(wave.T), clip.rate).T)
 
 
 def read_estimates(folder: Path, clip: Clip, song: Song) -> dict[str, FloatArray]:

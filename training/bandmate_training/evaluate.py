@@ -77,6 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seconds", type=clip_seconds, default=10.24, metavar="S", help="of each (default 10.24)")
     add("--pan", type=_share, default=0.0, metavar="W",
         help="place mono sources up to W (0 to 1) to the sides (default 0: mono)")  # fmt: skip
+    add("--room", type=_share, default=0.0, metavar="W",
+        help="put each in a stereo room, up to W (0 to 1) wet (default 0: dry)")  # fmt: skip
     add("--seed", type=int, default=0, help="chooses the clips, draws the noise (default 0)")
     add("--steps", type=_steps, default=(4,), metavar="N,N",
         help="diffusion steps to report beside the separator; 0: none (default 4)")  # fmt: skip
@@ -151,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
     """
     prepare(args.out)
     folders = find_folders(args.corpus, args.split)
-    clips = choose_clips(folders, args.clips, args.seconds, args.seed, args.pan)
+    clips = choose_clips(folders, args.clips, args.seconds, args.seed, args.pan, args.room)
     model = None
     if args.model != NO_MODEL:
         model = open_model(args.model, args.device, args.threads)
@@ -261,8 +263,9 @@ def command_line(args: argparse.Namespace) -> str:
         words += ["--estimates", str(folder)]
     for name, folder in args.system.items():
         words += ["--system", f"{name}={folder}"]
-    if args.pan:
-        words += ["--pan", f"{args.pan:g}"]
+    for option in ("pan", "room"):
+        if getattr(args, option):
+            words += [f"--{option}", f"{getattr(args, option):g}"]
     words += ["--steps", ",".join(map(str, args.steps)) or "0"]
     if args.curve:
         words += ["--curve", "--curve-clips", str(args.curve_clips), "--seeds", str(args.seeds)]
