@@ -3,23 +3,26 @@
 At every step the estimates of overlapping windows are averaged, so that neighbours agree. The
 learnt presets are told what is given; for the paper's, given latents replace the noisy ones at
 every step. Guidance compares that with an estimate that knows of nothing at all: it starts from
-the same noise, and what is given never enters its latents.
+the same noise, and what is given never enters its latents. A guidance of more than 1 begins, for
+learnt presets, at GUIDED_FROM: near pure noise it costs calls and brings nothing (Kynkäänniemi et
+al. 2024, "Applying guidance in a limited interval"); until then the other's latents hear, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.estimate import Diffusion, latent_noise
-from bandmate_server.progress import Monitor
-from bandmate_server.sampler import Step, add_noise, reference_steps, sample, trailing_steps
+from bandmate_server.sampler import Step, add_noise, reference_steps, trailing_steps, walk
 from bandmate_server.session import Condition, Model
 from bandmate_server.windows import Layout, fade_weights
 
+GUIDED_FROM = 750  # noise level; above it a guidance of more than 1 counts as 1
 ROWS = 4  # windows and halves of the guidance that are denoised in one call
 
 
@@ -83,83 +86,93 @@ class Windows:
 
 
 class Play:
-    """One take in the making.
+    """One draft in the making.
+
+    steps: how many there are, with those done again.
 
     Args:
         model: any.
         context: what is given.
         layout: of the windows.
         how: to sample.
-        monitor: hears of every call of the denoiser.
+        report: hears before every call of the denoiser which share of the step is done.
+        origin: where to start; None is nothing but noise.
     """
 
     def __init__(
-        self, model: Model, context: Context, layout: Layout, how: Sampling, monitor: Monitor
+        self,
+        model: Model,
+        context: Context,
+        layout: Layout,
+        how: Sampling,
+        report: Callable[[float], None],
+        origin: Origin | None = None,
     ):
-        self._model, self._context, self._how, self._monitor = model, context, how, monitor
+        self._model, self._context, self._how, self._report = model, context, how, report
+        self._origin = origin
+        self._steps = part_steps(model, how.steps, origin.level if origin else None)
+        self.steps = (len(self._steps) - 1) * how.resample + 1
         self._windows = Windows(layout)
         self._mask = context.mask[:, None, :, None]
         self._learnt = model.spec.conditioning == "learnt"
         deaf = not context.mask.any() and context.mixture is None
-        told = 0.0 if deaf else how.guidance
-        self._weights = [(told, True), (1.0 - told, False)]
-        self._weights = [half for half in self._weights if half[0] != 0.0]
-        self._calls, self._expected = 0, 1
+        self._told = 0.0 if deaf else how.guidance
+        self._calls = 0
 
-    def latents(self, begin: float, end: float, origin: Origin | None = None) -> FloatArray:
-        """Return the clean latents (S, C, L, F), given ones as they are.
+    def latents(self) -> FloatArray:
+        """Return the clean latents (S, C, L, F), given ones as they are."""
+        (last,) = deque(self.course(), maxlen=1)
+        return last
 
-        Args:
-            begin: share of the stage "play" that is done.
-            end: the same when this returns.
-            origin: where to start; None is nothing but noise.
-        """
-        how = self._how
-        steps = part_steps(self._model, how.steps, origin.level if origin else None)
-        self._expected = (len(steps) - 1) * how.resample + 1
+    def course(self) -> Iterator[FloatArray]:
+        """Yield after every step what the clean latents (S, C, L, F) seem to be; the last are."""
         x = self._noise(0)
-        if origin is not None:
-            x = add_noise(origin.latents, x, steps[0].alpha)
-
-        def estimate(x: FloatArray, level: int) -> FloatArray:
-            return self._estimate(x, level, lambda done: self._report(begin, end, done))
-
-        found = sample(
-            estimate,
+        if self._origin is not None:
+            x = add_noise(self._origin.latents, x, self._steps[0].alpha)
+        how, known = self._how, self._context.known
+        walked = walk(
+            self._estimate,
             x,
-            steps,
+            self._steps,
             how.solver,
             how.eta,
             lambda draw: self._noise(1 + 2 * draw),
             resample=how.resample,
         )
-        return self._replaced(found, self._context.known)
+        for x, clean in walked:
+            yield self._replaced(x if self._calls == self.steps else clean, known)
 
-    def _report(self, begin: float, end: float, done: float) -> None:
-        """Report the steps behind us and the share of this one that is done."""
-        share = (self._calls + done) / self._expected
-        self._monitor.report("play", begin + (end - begin) * share)
+    def _estimate(self, x: FloatArray, level: int) -> FloatArray:
+        """Return the guided estimate.
 
-    def _estimate(self, x: FloatArray, level: int, report: Callable[[float], None]) -> FloatArray:
-        """Return the guided estimate; where latents are given, that of what knows nothing."""
+        Where latents are given, it is that of what knows nothing, or if that is not asked, they.
+        """
+        weights = self._weights(level)
         alpha = float(self._model.alphas[level])
         fresh = self._noise(0 if self._learnt else 2 + 2 * self._calls)
         told = self._replaced(x, add_noise(self._context.known, fresh, alpha))
-        rows = [(place, half) for place in self._windows.places for _, half in self._weights]
+        rows = [(place, half) for place in self._windows.places for _, half in weights]
         found: list[FloatArray] = []
         for first in range(0, len(rows), ROWS):
-            report(first / len(rows))
+            self._report(first / len(rows))
             some = rows[first : first + ROWS]
             noisy = np.stack([(told if half else x)[:, :, place] for place, half in some])
             conditions = [self._condition(place) if half else Condition() for place, half in some]
             found.extend(self._model.denoise_each(noisy, level, conditions))
         self._calls += 1
         halves = {
-            half: self._windows.mean(found[index :: len(self._weights)])
-            for index, (_, half) in enumerate(self._weights)
+            half: self._windows.mean(found[index :: len(weights)])
+            for index, (_, half) in enumerate(weights)
         }
-        guided = np.sum([weight * halves[half] for weight, half in self._weights], axis=0)
+        guided = np.sum([weight * halves[half] for weight, half in weights], axis=0)
         return self._replaced(guided, halves.get(False, self._context.known))
+
+    def _weights(self, level: int) -> list[tuple[float, bool]]:
+        """Return the weight of each half of the guidance that counts, and whether it is told."""
+        told = self._told
+        if self._learnt and level > GUIDED_FROM:
+            told = min(told, 1.0)
+        return [half for half in ((told, True), (1.0 - told, False)) if half[0] != 0.0]
 
     def _condition(self, place: slice) -> Condition:
         """Return what one window is told."""

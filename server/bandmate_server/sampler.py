@@ -7,7 +7,7 @@ Noise level t has x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) n.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -165,7 +165,7 @@ def dpm_step(
     return ratio * x + (math.sqrt(step.alpha_prev) - ratio * math.sqrt(step.alpha)) * target
 
 
-def sample(
+def walk(
     estimate: Estimate,
     x: FloatArray,
     steps: list[Step],
@@ -174,8 +174,8 @@ def sample(
     noise: Noise,
     known: Known | None = None,
     resample: int = 1,
-) -> FloatArray:
-    """Run all steps and return the last x.
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Yield x after every step, and the estimate of the clean latents that led there.
 
     Args:
         estimate: the denoiser; what it raises (cancellation) goes through.
@@ -205,6 +205,21 @@ def sample(
         else:
             x = dpm_step(x, x0, step, earlier)
             earlier = (x0, step)
+        yield x, x0
+
+
+def sample(
+    estimate: Estimate,
+    x: FloatArray,
+    steps: list[Step],
+    solver: Solver,
+    eta: float,
+    noise: Noise,
+    known: Known | None = None,
+) -> FloatArray:
+    """Run all steps of a `walk`, whose arguments it takes, and return the last x."""
+    for moved, _ in walk(estimate, x, steps, solver, eta, noise, known):
+        x = moved
     return x
 
 

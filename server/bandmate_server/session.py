@@ -152,11 +152,15 @@ class Model:
         """Return log-mels (B, N, M) of scaled latents (B, C, T, F)."""
         return self._run("decoder", {"latent": latent})[0]
 
-    def vocode(self, log_mel: FloatArray) -> FloatArray:
-        """Return waves (B, N * hop) of log-mels (B, N, M), brought as near as the bundle asks."""
+    def vocode(self, log_mel: FloatArray, rough: bool = False) -> FloatArray:
+        """Return waves (B, N * hop) of log-mels (B, N, M).
+
+        They are brought as near to the log-mels as the bundle asks, or left `rough`.
+        """
         waves = self._run("vocoder", {"log_mel": log_mel})[0]
         waves = waves[:, : log_mel.shape[1] * self.spec.mel.hop]
-        return approach(waves, log_mel, self.spec.mel, self.bundle.consistency_rounds)
+        rounds = 0 if rough else self.bundle.consistency_rounds
+        return approach(waves, log_mel, self.spec.mel, rounds)
 
     def _run(self, graph: str, feeds: dict[str, FloatArray]) -> list[FloatArray]:
         session = self._session(graph)
