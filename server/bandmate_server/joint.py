@@ -10,7 +10,6 @@ al. 2024, "Applying guidance in a limited interval"); until then the other's lat
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.estimate import Diffusion, latent_noise
-from bandmate_server.sampler import Step, add_noise, reference_steps, trailing_steps, walk
+from bandmate_server.sampler import Step, add_noise, last, reference_steps, trailing_steps, walk
 from bandmate_server.session import Condition, Model
 from bandmate_server.windows import Layout, fade_weights
 
@@ -121,8 +120,7 @@ class Play:
 
     def latents(self) -> FloatArray:
         """Return the clean latents (S, C, L, F), given ones as they are."""
-        (last,) = deque(self.course(), maxlen=1)
-        return last
+        return last(self.course())
 
     def course(self) -> Iterator[FloatArray]:
         """Yield after every step what the clean latents (S, C, L, F) seem to be; the last are."""

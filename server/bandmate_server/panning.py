@@ -15,7 +15,7 @@ import numpy as np
 from bandmate_server.arrays import FloatArray
 from bandmate_server.bands import band_edges
 from bandmate_server.spec import BandSpec
-from bandmate_server.stft import stft
+from bandmate_server.stft import sine_window, stft
 
 # Chosen on training songs, with sources panned and with wide, doubled, reverberant ones.
 CLEAR = 4  # power of the shares by which cells count: where a stem rules, its place shows
@@ -60,8 +60,7 @@ def demixing(shares: FloatArray, waves: FloatArray, grid: BandSpec) -> FloatArra
 
 def _powers(waves: FloatArray, grid: BandSpec) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the left power, what both channels have in common, and the right (N, bands)."""
-    turns = np.arange(grid.fft_size) / grid.fft_size
-    left, right = stft(waves, np.sin(np.pi * turns).astype(np.float32), grid.hop)[:, :-1]
+    left, right = stft(waves, sine_window(grid.fft_size), grid.hop)[:, :-1]
     moments = (left.real**2 + left.imag**2, left.real * right.real + left.imag * right.imag,
                right.real**2 + right.imag**2)  # fmt: skip
     first = band_edges(grid)[:-1]

@@ -241,7 +241,9 @@ class Part:
             return replace(context, mixture=mixture)
         nothing = Context(np.zeros_like(context.known), np.zeros_like(context.mask), mixture, True)
         how = replace(self.how, guidance=1.0, resample=1)
-        found = Play(self.model, nothing, self.layout, how, self._report_start).latents()
+        found = Play(
+            self.model, nothing, self.layout, how, lambda _: self.monitor.report("play", 0.0)
+        ).latents()
         known, mask = context.known.copy(), context.mask.copy()
         for index, name in enumerate(self.model.spec.stems):
             if name not in self.task.wanted and name not in self.session.stems:
@@ -279,10 +281,6 @@ class Part:
         """Return the latent frames, from the first window's beginning on, that a fill makes."""
         hop, first, span = self.model.spec.latent_hop, self.layout.starts[0], self.timeline.span
         return slice(span.start // hop - first, math.ceil(span.stop / hop) - first)
-
-    def _report_start(self, _share: float) -> None:
-        """Report that playing begins: it cannot be said how far it is."""
-        self.monitor.report("play", 0.0)
 
     def _voice(self, latents: FloatArray, rough: bool) -> dict[str, FloatArray]:
         """Return stem -> wave (n,) of the wanted stems, from model time 0 on."""

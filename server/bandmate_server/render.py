@@ -14,6 +14,7 @@ from bandmate_server.arrays import FloatArray, between
 from bandmate_server.audio import Source, read_padded
 from bandmate_server.bands import band_centres
 from bandmate_server.spec import BandSpec, MelSpec
+from bandmate_server.stft import sine_window
 from bandmate_server.windows import Region
 
 WINDOW_SECONDS = 0.064
@@ -168,7 +169,7 @@ def _filter(
     masks = weights[0] * gains.take(bands[0], axis=-1)  # (count, R, R, S, bins)
     for band, weight in zip(bands[1:], weights[1:], strict=True):
         masks += weight * gains.take(band, axis=-1)
-    window = np.sin(np.pi * np.arange(size) / size).astype(np.float32)  # the root of a Hann
+    window = sine_window(size)
     frames = np.lib.stride_tricks.sliding_window_view(audio, size, axis=0)[::hop]
     pieces = frames * window
     spectra = np.fft.rfft(pieces, axis=-1)  # (count, channels, bins)

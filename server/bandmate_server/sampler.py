@@ -7,9 +7,10 @@ Noise level t has x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) n.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from bandmate_server.arrays import FloatArray
 from bandmate_server.settings import Solver
 from bandmate_server.spec import ScheduleSpec
 
+Found = TypeVar("Found")
 Estimate = Callable[[FloatArray, int], FloatArray]  # (noisy latents, level) -> clean latents
 
 
@@ -208,19 +210,10 @@ def walk(
         yield x, x0
 
 
-def sample(
-    estimate: Estimate,
-    x: FloatArray,
-    steps: list[Step],
-    solver: Solver,
-    eta: float,
-    noise: Noise,
-    known: Known | None = None,
-) -> FloatArray:
-    """Run all steps of a `walk`, whose arguments it takes, and return the last x."""
-    for moved, _ in walk(estimate, x, steps, solver, eta, noise, known):
-        x = moved
-    return x
+def last(steps: Iterable[Found]) -> Found:
+    """Take all steps and return what the last one yields; one at a time is held."""
+    (found,) = deque(steps, maxlen=1)
+    return found
 
 
 def _log_snr(alpha: float) -> float:

@@ -159,8 +159,9 @@ class Model:
         """
         waves = self._run("vocoder", {"log_mel": log_mel})[0]
         waves = waves[:, : log_mel.shape[1] * self.spec.mel.hop]
-        rounds = 0 if rough else self.bundle.consistency_rounds
-        return approach(waves, log_mel, self.spec.mel, rounds)
+        if rough:
+            return waves
+        return approach(waves, log_mel, self.spec.mel, self.bundle.consistency_rounds)
 
     def _run(self, graph: str, feeds: dict[str, FloatArray]) -> list[FloatArray]:
         session = self._session(graph)

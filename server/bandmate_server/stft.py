@@ -10,6 +10,12 @@ from bandmate_server.arrays import FloatArray
 ComplexArray = npt.NDArray[np.complex64]
 
 
+def sine_window(size: int) -> FloatArray:
+    """Return the root of a periodic Hann window (size,)."""
+    window: FloatArray = np.sin(np.pi * np.arange(size) / size).astype(np.float32)
+    return window
+
+
 def stft(waves: FloatArray, window: FloatArray, hop: int) -> ComplexArray:
     """Return the spectra (B, N + 1, K) of waves (B, N * hop), reflected at their ends.
 

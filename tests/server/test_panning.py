@@ -9,7 +9,7 @@ from bandmate_server.bands import band_edges
 from bandmate_server.panning import demixing
 from bandmate_server.session import Model
 from bandmate_server.spec import BandSpec
-from bandmate_server.stft import ComplexArray, stft
+from bandmate_server.stft import ComplexArray, sine_window, stft
 
 GRID = BandSpec()
 SAMPLES = 100 * GRID.hop
@@ -31,7 +31,7 @@ def placed(sources: FloatArray, angles: list[float]) -> FloatArray:
 
 def spectra(waves: FloatArray) -> ComplexArray:
     """Return (..., frames, bins) of waves (..., N)."""
-    window = np.sin(np.pi * np.arange(GRID.fft_size) / GRID.fft_size).astype(np.float32)
+    window = sine_window(GRID.fft_size)
     return stft(waves.reshape(-1, SAMPLES), window, GRID.hop)[:, :-1].reshape(
         *waves.shape[:-1], -1, GRID.fft_size // 2 + 1
     )

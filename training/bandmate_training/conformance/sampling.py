@@ -21,8 +21,9 @@ from bandmate_server.sampler import (
     cumulative_alphas,
     ddim_sigma,
     guidance_weights,
+    last,
     reference_steps,
-    sample,
+    walk,
 )
 from bandmate_server.spec import PAPER
 from bandmate_training.conformance.check import (
@@ -135,7 +136,7 @@ def run(
         mask[:, list(case.generated)] = 0.0
         known = Known(given, mask, lambda k: data["q_noise"][k])
     noise = data["step_noise"]
-    return sample(estimate, data["x_T"], steps, "ddim", case.eta, lambda k: noise[k], known)
+    return last(walk(estimate, data["x_T"], steps, "ddim", case.eta, lambda k: noise[k], known))[0]
 
 
 def analytic_noise(x: FloatArray, level: int, condition: FloatArray) -> Any:
