@@ -21,6 +21,7 @@ A4 = 440.0  # Hz, pitch class 9
 ATTACK_WINDOW, ATTACK_HOP = 512, 160  # samples
 COMPRESSION = 1000.0  # of magnitudes, before the logarithm
 SLACK = 5  # frames of ATTACK_HOP over which attacks are smoothed
+_FAINT = 1e-6  # norm of a frame's pitch classes: what is below it stays as faint as it is
 _BANDS = 16  # of equal numbers of bins, whose attacks count alike
 
 
@@ -52,15 +53,18 @@ def pitch_classes(wave: FloatArray) -> FloatArray:
     """Return how much of each pitch class sounds over time (frames, 12), C first.
 
     Over the classes of a frame the mean is 0: what sounds in all of them agrees with nothing.
+    Frames are divided by the root of their norm: the loud ones lead, but do not outvote the rest.
     """
-    strength = np.sqrt(_magnitudes(wave, WINDOW, WINDOW // 2))
+    strength = _magnitudes(wave, WINDOW, WINDOW // 2)
     hertz = np.arange(1, strength.shape[1]) * MEL.sample_rate / WINDOW
     used = (hertz >= LOWEST) & (hertz <= HIGHEST)
     near = np.rint(12.0 * np.log2(hertz[used] / A4)).astype(int) + 9
     classes = (near[:, None] % 12 == np.arange(12)).astype(np.float32)
     sums = strength[:, 1:][:, used] @ (classes / classes.sum(axis=0))
-    centred: FloatArray = sums - sums.mean(axis=1, keepdims=True)
-    return centred
+    sums -= sums.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(sums, axis=1, keepdims=True)
+    evened: FloatArray = sums / np.sqrt(np.maximum(norms, _FAINT))
+    return evened
 
 
 def attacks(wave: FloatArray) -> FloatArray:

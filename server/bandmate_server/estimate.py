@@ -17,10 +17,9 @@ from bandmate_server.sampler import (
     Known,
     Step,
     guidance_weights,
-    last,
     reference_steps,
+    sample,
     trailing_steps,
-    walk,
 )
 from bandmate_server.session import Condition, Encoded, Model
 from bandmate_server.settings import Solver
@@ -185,11 +184,9 @@ class _Chunk:
             return total
 
         x = self._noise(0)
-        known = self._given()
-        found, _ = last(
-            walk(estimate, x, steps, how.solver, how.eta, lambda k: self._noise(1 + 2 * k), known)
+        return sample(
+            estimate, x, steps, how.solver, how.eta, lambda k: self._noise(1 + 2 * k), self._given()
         )
-        return found
 
     def _calls(self, steps: int) -> int:
         return steps * len(self._windows)

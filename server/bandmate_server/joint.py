@@ -10,14 +10,14 @@ al. 2024, "Applying guidance in a limited interval"); until then the other's lat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.estimate import Diffusion, latent_noise
-from bandmate_server.sampler import Step, add_noise, last, reference_steps, trailing_steps, walk
+from bandmate_server.sampler import Step, add_noise, reference_steps, sample, trailing_steps
 from bandmate_server.session import Condition, Model
 from bandmate_server.windows import Layout, fade_weights
 
@@ -87,14 +87,12 @@ class Windows:
 class Play:
     """One draft in the making.
 
-    steps: how many there are, with those done again.
-
     Args:
         model: any.
         context: what is given.
         layout: of the windows.
         how: to sample.
-        report: hears before every call of the denoiser which share of the step is done.
+        report: hears before every call of the denoiser which share of the draft is done.
         origin: where to start; None is nothing but noise.
     """
 
@@ -110,25 +108,20 @@ class Play:
         self._model, self._context, self._how, self._report = model, context, how, report
         self._origin = origin
         self._steps = part_steps(model, how.steps, origin.level if origin else None)
-        self.steps = (len(self._steps) - 1) * how.resample + 1
         self._windows = Windows(layout)
         self._mask = context.mask[:, None, :, None]
         self._learnt = model.spec.conditioning == "learnt"
         deaf = not context.mask.any() and context.mixture is None
         self._told = 0.0 if deaf else how.guidance
-        self._calls = 0
+        self._calls, self._expected = 0, (len(self._steps) - 1) * how.resample + 1
 
     def latents(self) -> FloatArray:
         """Return the clean latents (S, C, L, F), given ones as they are."""
-        return last(self.course())
-
-    def course(self) -> Iterator[FloatArray]:
-        """Yield after every step what the clean latents (S, C, L, F) seem to be; the last are."""
         x = self._noise(0)
         if self._origin is not None:
             x = add_noise(self._origin.latents, x, self._steps[0].alpha)
-        how, known = self._how, self._context.known
-        walked = walk(
+        how = self._how
+        found = sample(
             self._estimate,
             x,
             self._steps,
@@ -137,8 +130,7 @@ class Play:
             lambda draw: self._noise(1 + 2 * draw),
             resample=how.resample,
         )
-        for x, clean in walked:
-            yield self._replaced(x if self._calls == self.steps else clean, known)
+        return self._replaced(found, self._context.known)
 
     def _estimate(self, x: FloatArray, level: int) -> FloatArray:
         """Return the guided estimate.
@@ -152,7 +144,7 @@ class Play:
         rows = [(place, half) for place in self._windows.places for _, half in weights]
         found: list[FloatArray] = []
         for first in range(0, len(rows), ROWS):
-            self._report(first / len(rows))
+            self._report((self._calls + first / len(rows)) / self._expected)
             some = rows[first : first + ROWS]
             noisy = np.stack([(told if half else x)[:, :, place] for place, half in some])
             conditions = [self._condition(place) if half else Condition() for place, half in some]

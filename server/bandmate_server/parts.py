@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
@@ -25,10 +27,9 @@ from bandmate_server.windows import Region, cross_fade, find_region, plan_window
 OVERLAP = 1 / 16  # of a window, between neighbours at least: 0.64 s
 DRAFT_STRIDE = 0x9E3779B97F4A7C15  # between drafts' seeds: no take has such neighbours
 SHORTEST = 0.25  # of a window, that are made at least
-CHOICES = (0.4, 0.6)  # shares of the way to no noise at which half of the drafts are dropped
 LIGHTEST_LEVEL = 100  # noise level at which a variation of strength 0 starts
 DEFAULTS = {
-    "learnt": {"steps": 10, "solver": "dpm", "guidance": 4.0, "eta": 0.0, "drafts": 4},
+    "learnt": {"steps": 4, "solver": "dpm", "guidance": 4.0, "eta": 0.0, "drafts": 5},
     "mixture": {"steps": 50, "solver": "ddim", "guidance": 1.0, "eta": 1.0, "drafts": 1},
 }  # of a bundle that names none, by its conditioning
 
@@ -126,45 +127,26 @@ class Part:
         self, context: Context, origin: Origin | None, seed: int,
         reference: Reference | None, begin: float,
     ) -> dict[str, FloatArray]:  # fmt: skip
-        """Return the waves of the best draft of a take.
-
-        All drafts begin; as soon as it can be heard what becomes of them, the worse half is
-        dropped, and later again.
-        """
+        """Return the waves of the draft of a take that agrees best with what is given."""
         count = 1 if reference is None else self.how.drafts
-        done = 0
+        best: tuple[float, dict[str, FloatArray]] = (-math.inf, {})
+        for draft in range(count):
+            how = replace(self.how, seed=(seed + draft * DRAFT_STRIDE) % 2**64)
+            report = partial(self._report, begin, draft, count)
+            play = Play(self.model, context, self.layout, how, report, origin)
+            waves = self._voice(play.latents())
+            fit = 0.0 if reference is None else self._fit(waves, reference)
+            best = max(best, (fit, waves), key=itemgetter(0))
+        return best[1]
 
-        def report(share: float) -> None:
-            part = min((done + share) / total, 1.0)
-            self.monitor.report("play", begin + part / self.settings.takes)
+    def _report(self, begin: float, draft: int, count: int, share: float) -> None:
+        """Report that a share of the `draft`-th of `count` drafts of a take is done."""
+        self.monitor.report("play", begin + (draft + share) / count / self.settings.takes)
 
-        def heard(course: Iterator[FloatArray], steps: int, rough: bool) -> dict[str, FloatArray]:
-            nonlocal done
-            for _ in range(steps):
-                latents = next(course)
-                done += 1
-            report(0.0)
-            done += 1
-            return self._voice(latents, rough)
-
-        def fit(waves: dict[str, FloatArray]) -> float:
-            span = self.timeline.span
-            assert reference is not None
-            return sum(reference.agreement(name, wave[span]) for name, wave in waves.items())
-
-        seeds = [(seed + draft * DRAFT_STRIDE) % 2**64 for draft in range(count)]
-        plays = [
-            Play(self.model, context, self.layout, replace(self.how, seed=each), report, origin)
-            for each in seeds
-        ]
-        *choices, (left, last) = plan_drafts(count, plays[0].steps)
-        total = sum(drafts * (steps + 1) for drafts, steps in [*choices, (left, last)])
-        courses = [play.course() for play in plays]
-        for drafts, steps in choices:
-            fits = [fit(heard(course, steps, rough=True)) for course in courses[:drafts]]
-            courses = [courses[index] for index in np.argsort(-np.array(fits), kind="stable")]
-        found = [heard(course, last, rough=False) for course in courses[:left]]
-        return found[0] if left == 1 else max(found, key=fit)
+    def _fit(self, waves: dict[str, FloatArray], reference: Reference) -> float:
+        """Return how well a draft agrees with what is given."""
+        span = self.timeline.span
+        return sum(reference.agreement(name, wave[span]) for name, wave in waves.items())
 
     def _reference(self, heard: Heard | None) -> Reference | None:
         """Return what drafts have to agree with; None where there is nothing to choose by."""
@@ -282,7 +264,7 @@ class Part:
         hop, first, span = self.model.spec.latent_hop, self.layout.starts[0], self.timeline.span
         return slice(span.start // hop - first, math.ceil(span.stop / hop) - first)
 
-    def _voice(self, latents: FloatArray, rough: bool) -> dict[str, FloatArray]:
+    def _voice(self, latents: FloatArray) -> dict[str, FloatArray]:
         """Return stem -> wave (n,) of the wanted stems, from model time 0 on."""
         spec, layout = self.model.spec, self.layout
         rows = [spec.stems.index(name) for name in self.task.wanted]
@@ -292,7 +274,7 @@ class Part:
                 self.monitor.check()
                 first = start - layout.starts[0]
                 piece = latents[rows, :, first : first + layout.window]
-                waves = self.model.vocode(self.model.decode(np.ascontiguousarray(piece)), rough)
+                waves = self.model.vocode(self.model.decode(np.ascontiguousarray(piece)))
                 yield start * spec.latent_hop, waves.T
 
         lead = np.zeros((layout.starts[0] * spec.latent_hop, len(rows)), np.float32)
@@ -309,24 +291,3 @@ class Part:
             stems[name] = self.timeline.region_at_session_rate(wave * levels[name].gain)
             warnings += words
         return Take(seed, stems, levels, warnings)
-
-
-def plan_drafts(count: int, steps: int) -> list[tuple[int, int]]:
-    """Return (drafts, steps) of every stretch after which drafts are compared, first to last.
-
-    The half that agrees less is dropped once an estimate was made at a share CHOICES of the way,
-    from the highest noise level to none: what it will sound like is settled by then. All that
-    are left at the end are compared once more.
-
-    Args:
-        count: drafts at the beginning.
-        steps: of each.
-    """
-    plan: list[tuple[int, int]] = []
-    done = 0
-    for share in CHOICES:
-        stop = math.ceil(share * steps) + 1
-        if count > 1 and stop < steps:
-            plan.append((count, stop - done))
-            count, done = math.ceil(count / 2), stop
-    return [*plan, (count, steps - done)]

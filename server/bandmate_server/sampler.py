@@ -7,10 +7,9 @@ Noise level t has x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) n.
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from bandmate_server.arrays import FloatArray
 from bandmate_server.settings import Solver
 from bandmate_server.spec import ScheduleSpec
 
-Found = TypeVar("Found")
 Estimate = Callable[[FloatArray, int], FloatArray]  # (noisy latents, level) -> clean latents
 
 
@@ -167,7 +165,7 @@ def dpm_step(
     return ratio * x + (math.sqrt(step.alpha_prev) - ratio * math.sqrt(step.alpha)) * target
 
 
-def walk(
+def sample(
     estimate: Estimate,
     x: FloatArray,
     steps: list[Step],
@@ -176,8 +174,8 @@ def walk(
     noise: Noise,
     known: Known | None = None,
     resample: int = 1,
-) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Yield x after every step, and the estimate of the clean latents that led there.
+) -> FloatArray:
+    """Run all steps and return the last x.
 
     Args:
         estimate: the denoiser; what it raises (cancellation) goes through.
@@ -207,13 +205,7 @@ def walk(
         else:
             x = dpm_step(x, x0, step, earlier)
             earlier = (x0, step)
-        yield x, x0
-
-
-def last(steps: Iterable[Found]) -> Found:
-    """Take all steps and return what the last one yields; one at a time is held."""
-    (found,) = deque(steps, maxlen=1)
-    return found
+    return x
 
 
 def _log_snr(alpha: float) -> float:

@@ -152,15 +152,10 @@ class Model:
         """Return log-mels (B, N, M) of scaled latents (B, C, T, F)."""
         return self._run("decoder", {"latent": latent})[0]
 
-    def vocode(self, log_mel: FloatArray, rough: bool = False) -> FloatArray:
-        """Return waves (B, N * hop) of log-mels (B, N, M).
-
-        They are brought as near to the log-mels as the bundle asks, or left `rough`.
-        """
+    def vocode(self, log_mel: FloatArray) -> FloatArray:
+        """Return waves (B, N * hop) of log-mels (B, N, M), as near to them as the bundle asks."""
         waves = self._run("vocoder", {"log_mel": log_mel})[0]
         waves = waves[:, : log_mel.shape[1] * self.spec.mel.hop]
-        if rough:
-            return waves
         return approach(waves, log_mel, self.spec.mel, self.bundle.consistency_rounds)
 
     def _run(self, graph: str, feeds: dict[str, FloatArray]) -> list[FloatArray]:

@@ -27,7 +27,7 @@ from bandmate_server.arrays import FloatArray
 from bandmate_server.bundle import load_bundle
 from bandmate_server.errors import BundleError
 from bandmate_server.estimate import POSTERIOR_DRAW, latent_noise
-from bandmate_server.sampler import Known, cumulative_alphas, last, reference_steps, walk
+from bandmate_server.sampler import Known, cumulative_alphas, reference_steps, sample
 from bandmate_server.session import Condition, Model, open_model
 from bandmate_server.spec import OTHER, PAPER, STEMS
 from bandmate_training.cli import main as train
@@ -111,7 +111,7 @@ def test_the_chain_gives_the_waves_of_the_networks(
     def run(estimate: Callable[..., FloatArray]) -> FloatArray:
         steps = reference_steps(ALPHAS, STEPS)
         fresh = lambda k: noise(*shape, seed=10 + k)  # noqa: E731
-        return last(walk(estimate, start, steps, "ddim", 1.0, fresh, known))[0]
+        return sample(estimate, start, steps, "ddim", 1.0, fresh, known)
 
     wanted = run(in_torch(expected[0], mixture, guidance))
     found = run(in_engine(opened, mixture, guidance))
@@ -135,16 +135,14 @@ def test_separate_does_the_published_chain(
     mel = LogMel(PAPER.mel)(torch.from_numpy(wave))[None, None]
     drawn = torch.from_numpy(latent_noise(SEED, POSTERIOR_DRAW, 0, 32, (1, 8, 16)))
     mixture = (SCALE * posterior_sample(expected[1].encode(mel), drawn)).numpy()
-    latent = last(
-        walk(
-            in_torch(expected[0], mixture, GUIDANCE),
-            latent_noise(SEED, 0, 0, 32, cell)[None],
-            reference_steps(ALPHAS, STEPS),
-            "ddim",
-            1.0,
-            lambda k: latent_noise(SEED, 1 + 2 * k, 0, 32, cell)[None],
-        )
-    )[0]
+    latent = sample(
+        in_torch(expected[0], mixture, GUIDANCE),
+        latent_noise(SEED, 0, 0, 32, cell)[None],
+        reference_steps(ALPHAS, STEPS),
+        "ddim",
+        1.0,
+        lambda k: latent_noise(SEED, 1 + 2 * k, 0, 32, cell)[None],
+    )
     wanted = waves_of(expected, latent)[:, :samples]
     for stem, expected_wave in zip(STEMS, wanted, strict=True):
         found = sf.read(tmp_path / "song" / f"{stem}.wav", dtype="float32")[0]

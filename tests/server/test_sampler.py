@@ -17,10 +17,9 @@ from bandmate_server.sampler import (
     cumulative_alphas,
     ddim_step,
     dpm_step,
-    last,
     reference_steps,
+    sample,
     trailing_steps,
-    walk,
 )
 from bandmate_server.settings import Solver
 from bandmate_server.spec import ScheduleSpec
@@ -88,17 +87,15 @@ def test_ddim_matches_the_published_trajectories(reference: Path, case: str) -> 
         mask = np.ones((1, 4, 1, 1, 1), np.float32)
         mask[:, generated] = 0.0
         known = Known(data["x0"], mask, lambda k: data["q_noise"][k])
-    found = last(
-        walk(
-            reference_estimate(data["cond"], guidance),
-            data["x_T"],
-            reference_steps(ALPHAS, count),
-            "ddim",
-            eta,
-            lambda k: data["step_noise"][k],
-            known,
-        )
-    )[0]
+    found = sample(
+        reference_estimate(data["cond"], guidance),
+        data["x_T"],
+        reference_steps(ALPHAS, count),
+        "ddim",
+        eta,
+        lambda k: data["step_noise"][k],
+        known,
+    )
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, data[f"final_{case}"], rtol=0, atol=1e-5)
 
@@ -142,7 +139,7 @@ def test_multistep_solver_is_nearer_the_exact_solution_than_ddim() -> None:
     errors = {}
     solvers: tuple[Solver, ...] = ("ddim", "dpm")
     for solver in solvers:
-        found = last(walk(gaussian_estimate, x, steps, solver, 0.0, no_noise))[0]
+        found = sample(gaussian_estimate, x, steps, solver, 0.0, no_noise)
         errors[solver] = float(np.abs(found - exact).mean())
     assert errors["dpm"] < errors["ddim"] / 5
 
@@ -150,5 +147,5 @@ def test_multistep_solver_is_nearer_the_exact_solution_than_ddim() -> None:
 def test_full_noise_keeps_the_right_spread() -> None:
     noise = np.random.default_rng(2).standard_normal((101, 20_000)).astype(np.float32)
     steps = reference_steps(ALPHAS, 100)
-    found = last(walk(gaussian_estimate, noise[100], steps, "ddim", 1.0, lambda k: noise[k]))[0]
+    found = sample(gaussian_estimate, noise[100], steps, "ddim", 1.0, lambda k: noise[k])
     assert abs(float(found.std()) - gaussian_spread(steps[-1].alpha_prev)) < 0.05

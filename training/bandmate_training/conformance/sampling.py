@@ -21,9 +21,8 @@ from bandmate_server.sampler import (
     cumulative_alphas,
     ddim_sigma,
     guidance_weights,
-    last,
     reference_steps,
-    walk,
+    sample,
 )
 from bandmate_server.spec import PAPER
 from bandmate_training.conformance.check import (
@@ -136,7 +135,7 @@ def run(
         mask[:, list(case.generated)] = 0.0
         known = Known(given, mask, lambda k: data["q_noise"][k])
     noise = data["step_noise"]
-    return last(walk(estimate, data["x_T"], steps, "ddim", case.eta, lambda k: noise[k], known))[0]
+    return sample(estimate, data["x_T"], steps, "ddim", case.eta, lambda k: noise[k], known)
 
 
 def analytic_noise(x: FloatArray, level: int, condition: FloatArray) -> Any:
