@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from operator import itemgetter
 
 import numpy as np
 
@@ -129,21 +128,21 @@ class Part:
     ) -> dict[str, FloatArray]:  # fmt: skip
         """Return the waves of the draft of a take that agrees best with what is given."""
         count = 1 if reference is None else self.how.drafts
-        best: tuple[float, dict[str, FloatArray]] = (-math.inf, {})
-        for draft in range(count):
-            how = replace(self.how, seed=(seed + draft * DRAFT_STRIDE) % 2**64)
-            report = partial(self._report, begin, draft, count)
+
+        def draft(number: int) -> dict[str, FloatArray]:
+            how = replace(self.how, seed=(seed + number * DRAFT_STRIDE) % 2**64)
+            report = partial(self._report, begin, number, count)
             play = Play(self.model, context, self.layout, how, report, origin)
-            waves = self._voice(play.latents())
-            fit = 0.0 if reference is None else self._fit(waves, reference)
-            best = max(best, (fit, waves), key=itemgetter(0))
-        return best[1]
+            return self._voice(play.latents())
+
+        drafts = map(draft, range(count))
+        return next(drafts) if reference is None else max(drafts, key=partial(self._fit, reference))
 
     def _report(self, begin: float, draft: int, count: int, share: float) -> None:
         """Report that a share of the `draft`-th of `count` drafts of a take is done."""
         self.monitor.report("play", begin + (draft + share) / count / self.settings.takes)
 
-    def _fit(self, waves: dict[str, FloatArray], reference: Reference) -> float:
+    def _fit(self, reference: Reference, waves: dict[str, FloatArray]) -> float:
         """Return how well a draft agrees with what is given."""
         span = self.timeline.span
         return sum(reference.agreement(name, wave[span]) for name, wave in waves.items())
