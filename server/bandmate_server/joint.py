@@ -17,7 +17,14 @@ import numpy as np
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.estimate import Diffusion, latent_noise
-from bandmate_server.sampler import Step, add_noise, reference_steps, sample, trailing_steps
+from bandmate_server.sampler import (
+    Step,
+    add_noise,
+    guidance_weights,
+    reference_steps,
+    sample,
+    trailing_steps,
+)
 from bandmate_server.session import Condition, Model
 from bandmate_server.windows import Layout, fade_weights
 
@@ -162,7 +169,8 @@ class Play:
         told = self._told
         if self._learnt and level > GUIDED_FROM:
             told = min(told, 1.0)
-        return [half for half in ((told, True), (1.0 - told, False)) if half[0] != 0.0]
+        halves = zip(guidance_weights(told), (True, False), strict=True)
+        return [(weight, half) for weight, half in halves if weight != 0.0]
 
     def _condition(self, place: slice) -> Condition:
         """Return what one window is told."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -26,9 +26,10 @@ from bandmate_server.windows import Region, cross_fade, find_region, plan_window
 OVERLAP = 1 / 16  # of a window, between neighbours at least: 0.64 s
 DRAFT_STRIDE = 0x9E3779B97F4A7C15  # between drafts' seeds: no take has such neighbours
 SHORTEST = 0.25  # of a window, that are made at least
+VOICING = 0.2  # share of a draft's time in which its latents become waves
 LIGHTEST_LEVEL = 100  # noise level at which a variation of strength 0 starts
 DEFAULTS = {
-    "learnt": {"steps": 4, "solver": "dpm", "guidance": 4.0, "eta": 0.0, "drafts": 5},
+    "learnt": {"steps": 4, "solver": "dpm", "guidance": 6.0, "eta": 0.0, "drafts": 5},
     "mixture": {"steps": 50, "solver": "ddim", "guidance": 1.0, "eta": 1.0, "drafts": 1},
 }  # of a bundle that names none, by its conditioning
 
@@ -132,8 +133,10 @@ class Part:
         def draft(number: int) -> dict[str, FloatArray]:
             how = replace(self.how, seed=(seed + number * DRAFT_STRIDE) % 2**64)
             report = partial(self._report, begin, number, count)
-            play = Play(self.model, context, self.layout, how, report, origin)
-            return self._voice(play.latents())
+            play = Play(
+                self.model, context, self.layout, how, lambda x: report((1 - VOICING) * x), origin
+            )
+            return self._voice(play.latents(), lambda x: report(1 - VOICING + VOICING * x))
 
         drafts = map(draft, range(count))
         return next(drafts) if reference is None else max(drafts, key=partial(self._fit, reference))
@@ -263,14 +266,14 @@ class Part:
         hop, first, span = self.model.spec.latent_hop, self.layout.starts[0], self.timeline.span
         return slice(span.start // hop - first, math.ceil(span.stop / hop) - first)
 
-    def _voice(self, latents: FloatArray) -> dict[str, FloatArray]:
+    def _voice(self, latents: FloatArray, report: Callable[[float], None]) -> dict[str, FloatArray]:
         """Return stem -> wave (n,) of the wanted stems, from model time 0 on."""
         spec, layout = self.model.spec, self.layout
         rows = [spec.stems.index(name) for name in self.task.wanted]
 
         def pieces() -> Iterator[tuple[int, FloatArray]]:
-            for start in layout.starts:
-                self.monitor.check()
+            for index, start in enumerate(layout.starts):
+                report(index / len(layout.starts))
                 first = start - layout.starts[0]
                 piece = latents[rows, :, first : first + layout.window]
                 waves = self.model.vocode(self.model.decode(np.ascontiguousarray(piece)))

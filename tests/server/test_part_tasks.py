@@ -241,6 +241,23 @@ def test_progress_rises_through_the_stages_and_work_can_be_cancelled(model: Mode
         add(model, given, RATE, ["guitar"], QUICK, cancel=lambda: True)
 
 
+def test_progress_goes_on_while_waves_are_made(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    vocode = model.vocode
+
+    def vocoded(mel: FloatArray) -> FloatArray:
+        events.append("wave")
+        return vocode(mel)
+
+    monkeypatch.setattr(model, "vocode", vocoded)
+    given = some(("bass", "drums"), seconds=30.0)
+    add(model, given, RATE, ["guitar"], QUICK, progress=lambda *_: events.append("news"))
+    assert events.count("wave") >= 3
+    assert ("wave", "wave") not in itertools.pairwise(events)
+
+
 LONG = {"bass": tone(1.0, 80.0)}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +16,8 @@ import soundfile as sf
 from bandmate_server.spec import STEMS
 from bandmate_training import command
 from bandmate_training.cli import main
-from bandmate_training.trainer import CHECKPOINT, read_checkpoint
+from bandmate_training.config import SeparatorConfig
+from bandmate_training.trainer import CHECKPOINT, METRICS, read_checkpoint
 
 NETWORKS = ["vae", "separator", "denoiser", "vocoder"]
 COMMANDS = ["corpus", "evaluate", "listen", *NETWORKS]
@@ -137,6 +140,24 @@ def test_denoiser_and_vocoder_train_and_resume_from_the_command_line(
         assert train(name, *more, "--steps", "1") == 0
         assert train(name, *more, "--steps", "2", "--resume") == 0
         assert read_checkpoint(tmp_path / name / CHECKPOINT)["step"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="--compile needs a C++ compiler")
+def test_compiled_steps_are_those_of_plain_ones(
+    tmp_path: Path, train: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = SeparatorConfig(widths=(32,), blocks=1, attention_levels=(0,), head_width=32)
+    monkeypatch.setattr(command, "MINI_SEPARATOR", tiny)
+    quick = ["--steps", "3", "--warmup", "1", "--learning-rate", "1e-3"]
+    figures = []
+    for options in ([], ["--compile"]):
+        shutil.rmtree(tmp_path / "separator", ignore_errors=True)
+        assert train("separator", *quick, *options) == 0
+        with (tmp_path / "separator" / METRICS).open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        figures.append([float(row[name]) for name in ("shares", "dB", "val_db")])
+    assert figures[1] == pytest.approx(figures[0], rel=0.02, abs=0.02)
 
 
 def test_module_runs_as_a_program() -> None:

@@ -122,9 +122,8 @@ class DenoiserTask:
         return {"v": loss.item()}
 
     @torch.no_grad()
-    def _latents(self, spectra: Tensor) -> Tensor:
-        """Return the scaled mean latents (B, C, T, F) of spectra (B, N, K)."""
-        mel = self.mel.log_mel(spectra)
+    def _latents(self, mel: Tensor) -> Tensor:
+        """Return the scaled mean latents (B, C, T, F) of log-mels (B, N, M)."""
         with autocast():
             mean, _ = self.vae.encode(mel)
         return mean.float() * self.vae.scale
@@ -133,9 +132,9 @@ class DenoiserTask:
     def _encoded(self, sources: Tensor) -> Encoded:
         """Encode sources (B, S + 1, N)."""
         spectra = self.mel.stft(sources)
-        stems = spectra[:, : self.stems]
-        latents = self._latents(stems.flatten(0, 1)).unflatten(0, (len(spectra), self.stems))
-        return Encoded(spectra, latents, self._heard(stems).expand_as(latents))
+        mel = self.mel.log_mel(spectra[:, : self.stems])
+        latents = self._latents(mel.flatten(0, 1)).unflatten(0, mel.shape[:2])
+        return Encoded(spectra, latents, self._heard(mel).expand_as(latents))
 
     @torch.no_grad()
     def _noised(
@@ -163,28 +162,39 @@ class DenoiserTask:
 
     def _mixtures(self, spectra: Tensor, plans: list[Plan]) -> tuple[Tensor, Tensor]:
         """Return the latents (B, C, T, F) and kinds (B, 2) of the plans' mixtures."""
-        silence = torch.zeros(spectra.shape[1])
-        parts = torch.stack([silence if p.mixture is None else p.mixture for p in plans])
-        parts = parts.reshape(-1, *spectra.shape[:2]).to(spectra.dtype)
-        latents = self._latents(torch.einsum("rbs,bsnk->rbnk", parts, spectra).flatten(0, 1))
+        ratio, channels = self.spec.latent_ratio, self.spec.latent_channels
+        frames = spectra.shape[2] // ratio
+        latents = torch.zeros(len(plans), channels, frames, self.spec.latent_bands)
         kind = torch.zeros(len(plans), KINDS)
         for row, plan in enumerate(plans):
-            if plan.mixture is None:
-                latents[row] = 0
-            else:
+            if plan.mixture is not None:
+                parts = plan.mixture.to(spectra.dtype)
+                mixture = torch.einsum("s,snk->nk", parts, spectra[row % len(spectra)])
+                latents[row] = self._latents(self.mel.log_mel(mixture)[None])[0]
                 kind[row, plan.kind] = 1
         return latents, kind
 
     def _levels(self, full: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw noise levels (B,); a share of the separation examples gets the highest."""
-        level = torch.randint(self.highest + 1, full.shape, generator=generator)
+        """Draw noise levels (B,); a share of the separation examples gets the highest.
+
+        One level falls into each B-th part of the schedule: gradients vary less than with levels
+        drawn apart (Kingma et al. 2021, "Variational diffusion models", appendix I).
+        """
+        place = torch.randperm(len(full), generator=generator)
+        place = (place + torch.rand(full.shape, generator=generator)) / len(full)
+        level = (place * (self.highest + 1)).long().clamp_max(self.highest)
         high = torch.rand(full.shape, generator=generator) < HIGHEST_LEVEL
         return torch.where(high & full, self.highest, level)
 
-    def _heard(self, stems: Tensor) -> Tensor:
-        """Return weights (B, S, 1, T, F) in 0.2..1: latent cells that can be heard count more."""
-        loudest = nn.functional.max_pool2d(self.mel.log_mel(stems), self.spec.latent_ratio)
-        return 0.2 + 0.8 * torch.sigmoid(loudest - _AUDIBLE)[:, :, None]
+    def _heard(self, mel: Tensor) -> Tensor:
+        """Return weights (B, S, 1, T, F): latent cells that can be heard count more.
+
+        Five times at most; every stem counts as much as the others, for a bass is heard in
+        few cells, and its pitch is in them.
+        """
+        loudest = nn.functional.max_pool2d(mel, self.spec.latent_ratio)
+        heard = 0.2 + 0.8 * torch.sigmoid(loudest - _AUDIBLE)
+        return (heard / heard.mean((0, 2, 3), keepdim=True))[:, :, None]
 
     def _checks(self, frames: int) -> dict[str, Plan]:
         """Return the conditions under which validation looks: one stem wanted, or all."""
