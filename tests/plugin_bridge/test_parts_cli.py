@@ -19,7 +19,10 @@ from bandmate_bridge.cli import main
 from bandmate_bridge.part_arguments import HELP, given_file
 from bandmate_server.arrays import FloatArray
 
-FAKE = ("--model", "fake", "--device", "cpu", "--threads", "1", "--steps", "2")
+FAKE = (
+    "--model", "fake", "--device", "cpu", "--threads", "1",
+    "--guidance", "1.5", "--steps", "2",
+)  # fmt: skip  # it bears no more
 
 
 @pytest.fixture

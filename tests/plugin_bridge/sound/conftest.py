@@ -51,6 +51,10 @@ class Jack:
     def ports(self, ending: str = "") -> list[str]:
         return [port for port in run_tool("jack_lsp") if ending in port]
 
+    def is_connected(self, port: str) -> bool:
+        """Whether some other port lists this one under it."""
+        return run_tool("jack_lsp", "-c").count(port) > 1
+
     def connect(self, source: str, target: str) -> None:
         run_tool("jack_connect", source, target)
 

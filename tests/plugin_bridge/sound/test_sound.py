@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,9 @@ def test_a_server_that_dies_ends_the_playing(
 ) -> None:
     write_stems(tmp_path / "stems", seconds=120)
     player = start("play", "stems")
-    wait("ports", lambda: jack.ports(":out_"))
+    ports = wait("ports", lambda: jack.ports(":out_"))
+    wait("connections", lambda: all(map(jack.is_connected, ports)))
+    time.sleep(0.5)  # a few of JACK's periods: by then the stream has begun
     jack.kill()
     _, errors = player.communicate(timeout=PATIENCE)
     assert player.returncode == 1
