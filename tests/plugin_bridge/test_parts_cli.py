@@ -21,8 +21,9 @@ from bandmate_server.arrays import FloatArray
 
 FAKE = (
     "--model", "fake", "--device", "cpu", "--threads", "1",
-    "--guidance", "1.5", "--steps", "2",
-)  # fmt: skip  # it bears no more
+    "--guidance", "1.5",  # fakes bear no more
+    "--steps", "2",
+)  # fmt: skip
 
 
 @pytest.fixture

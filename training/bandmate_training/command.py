@@ -8,10 +8,9 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bandmate_server.errors import SettingsError
 from bandmate_server.spec import MEL, MINI
@@ -103,7 +102,7 @@ def run(args: argparse.Namespace, network: str) -> int:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         torch.distributed.init_process_group("gloo")  # all tensors are on the CPU
     if network in COMPILED and args.compile:
-        task.wrap(lambda network: cast(nn.Module, torch.compile(network)))
+        task.model.compile()
     tracks = find_tracks(args.corpus, "train", shortest=2 * samples)
     data = Examples(tracks, args.batch, samples, args.seed, MIXING[network])
     finished = Trainer(task, shadow, _options(args)).run(data)
