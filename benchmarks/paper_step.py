@@ -57,7 +57,7 @@ def prepare(folder: Path, half: bool) -> None:
     else:
         fill(unet, "")
         torch.save(unet.state_dict(), folder / WEIGHTS)
-    write_graph(folder, GRAPH, denoiser_graph(unet, PAPER, half))
+    write_graph(folder, GRAPH, denoiser_graph(unet, PAPER, "float16" if half else "float32"))
 
 
 def inputs(frames: int) -> dict[str, Array]:

@@ -20,6 +20,7 @@ from bandmate_export.storage import write_file, write_graph
 from bandmate_export.unet import denoiser_graph
 from bandmate_export.vae import decoder_graph, encoder_graph
 from bandmate_export.vocoder import vocoder_graph
+from bandmate_export.weights import precision_words
 from bandmate_server.bundle import MANIFEST, hash_file
 from bandmate_server.errors import OutputError
 from bandmate_server.graphs import graph_names
@@ -36,22 +37,21 @@ class About:
 
     name: str
     version: str
-    half: bool = False
     licence: str = LICENCE
     defaults: dict[str, float] = field(default_factory=dict)
 
 
-def graphs(networks: Networks | PaperNetworks, half: bool) -> dict[str, onnx.ModelProto]:
+def graphs(networks: Networks | PaperNetworks) -> dict[str, onnx.ModelProto]:
     """Return the graphs by name."""
     if isinstance(networks, PaperNetworks):
-        return networks.graphs(half)
-    spec = networks.spec
+        return networks.graphs()
+    spec, precisions = networks.spec, networks.precisions
     return {
-        "encoder": encoder_graph(networks.vae, spec, half),
-        "denoiser": denoiser_graph(networks.denoiser, spec, half),
-        "decoder": decoder_graph(networks.vae, spec, half),
-        "vocoder": vocoder_graph(networks.vocoder, spec, half),
-        "separator": separator_graph(networks.separator, spec, half),
+        "encoder": encoder_graph(networks.vae, spec, precisions["vae"]),
+        "denoiser": denoiser_graph(networks.denoiser, spec, precisions["denoiser"]),
+        "decoder": decoder_graph(networks.vae, spec, precisions["vae"]),
+        "vocoder": vocoder_graph(networks.vocoder, spec, precisions["vocoder"]),
+        "separator": separator_graph(networks.separator, spec, precisions["separator"]),
     }
 
 
@@ -62,7 +62,7 @@ def write_graphs(folder: Path, networks: Networks | PaperNetworks, about: About)
     """
     files = {graph: f"{graph}.onnx" for graph in graph_names(networks.spec)}
     written: list[str] = []
-    for graph, model in graphs(networks, about.half).items():
+    for graph, model in graphs(networks).items():
         written += write_graph(folder, files[graph], model)
     manifest: dict[str, Any] = {
         "name": about.name,
@@ -71,7 +71,7 @@ def write_graphs(folder: Path, networks: Networks | PaperNetworks, about: About)
         "files": files,
         "sha256": {name: hash_file(folder / name) for name in written},
         "licence": about.licence,
-        "weights": "float16" if about.half else "float32",
+        "weights": precision_words(networks.precisions),
         "training": networks.history,
     }
     if isinstance(networks, Networks):

@@ -20,8 +20,9 @@ from bandmate_export.bundle import (
     write_manifest,
 )
 from bandmate_export.card import read_card, write_card
-from bandmate_export.networks import Networks, read_networks
+from bandmate_export.networks import KINDS, Networks, read_networks
 from bandmate_export.storage import write_file
+from bandmate_export.weights import Precision
 from bandmate_server.bundle import Bundle, find_bundle, load_bundle
 from bandmate_server.errors import BandmateError, SettingsError
 
@@ -29,6 +30,7 @@ PARITY = "parity.json"
 EXAMPLES = """examples:
   bandmate-export runs/*/checkpoint.pt --out mini --half --card card.json
   bandmate-export runs/denoiser/checkpoint.pt --from mini --out better --half
+  bandmate-export --from mini --out smaller --half --int8 separator denoiser
 """
 
 
@@ -45,6 +47,10 @@ def parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, help="folder of the bundle")
     add("--from", dest="bundle", help="bundle, by name or folder, that has the other networks")
     add("--half", action="store_true", help="store weights as float16: half the size")
+    add(
+        "--int8", nargs="+", choices=tuple(KINDS), default=[], metavar="NETWORK",
+        help="store these networks' weights (vae, separator, denoiser, vocoder) as 8-bit integers",
+    )  # fmt: skip
     add("--card", type=Path, help="text or JSON for the model card: data, hours, figures ...")
     add("--defaults", type=_defaults, default={}, help="settings, as '{\"guidance\": 1.5}'")
     add("--name", default="mini", help="name of the model (default mini)")
@@ -75,8 +81,10 @@ def run(args: argparse.Namespace) -> None:
     sections = read_card(args.card) if args.card else {}
     bundle = find_bundle(args.bundle) if args.bundle else None
     networks = read_networks(args.checkpoints, bundle)
-    stored = networks.rounded() if args.half else networks
-    about = About(args.name, args.version, half=args.half, defaults=args.defaults)
+    common: Precision = "float16" if args.half else "float32"
+    precisions = dict.fromkeys(KINDS, common) | dict.fromkeys(args.int8, "int8")
+    stored = networks.rounded(precisions) if args.half or args.int8 else networks
+    about = About(args.name, args.version, defaults=args.defaults)
     with staged(args.out, args.force) as folder:
         manifest = write_graphs(folder, stored, about)
         report, figures = _parity(networks, stored, load_bundle(folder))
@@ -95,7 +103,7 @@ def _parity(
     """Compare, print and check; return the rows with a table, and the worst of each graph.
 
     The graphs are held against networks with the weights as stored; what rounding those
-    to float16 cost is reported beside it.
+    cost is reported beside it.
     """
     rows = parity.compare(stored, bundle, parity.CASES)
     text = parity.table(rows)

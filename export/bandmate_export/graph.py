@@ -17,36 +17,32 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from bandmate_export.storage import LARGEST_WHOLE, weight_bytes
+from bandmate_export.weights import Precision, channel_scales, codes, stored_as
 from bandmate_server.bundle import METADATA_KEY
 from bandmate_server.spec import ModelSpec
+from bandmate_training.checkpoint import SCALE_PREFIX
 
 OPSET = 20  # of ai.onnx
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators, there on every provider
 IR_VERSION = 9  # what came with that opset
-_HALVED_FROM = 1024  # values: smaller weights stay float32 with `half`
 
 Attribute = int | float | str | Sequence[int]
 Shape = Sequence[int | str]
 
 
-def halved(size: int) -> bool:
-    """Whether a weight of so many values is stored as float16 in a half-size bundle."""
-    return size >= _HALVED_FROM
-
-
 class Graph:
     """An ONNX graph in the making; values are handed around by name."""
 
-    def __init__(self, name: str, prefix: str, network: nn.Module, half: bool) -> None:
+    def __init__(self, name: str, prefix: str, network: nn.Module, precision: Precision) -> None:
         """Begin a graph.
 
         Args:
             name: of the graph, also in the metadata.
             prefix: put before the network's parameter names, with a dot.
             network: whose parameters the layers take.
-            half: store large weights as float16; a Cast, done once at load, brings them back.
+            precision: of large weights as stored; what brings them back is done once, at load.
         """
-        self.name, self.half = name, half
+        self.name, self.precision = name, precision
         self._paths = {module: (prefix, path) for path, module in network.named_modules()}
         self._nodes: list[onnx.NodeProto] = []
         self._initialisers: dict[str, onnx.TensorProto] = {}
@@ -98,12 +94,22 @@ class Graph:
             tensor = getattr(module, name)
             assert isinstance(tensor, Tensor)
             array = tensor.detach().contiguous().float().numpy()
-            self._parameters[path] = path
-            if self.half and halved(array.size):
-                array = array.astype(np.float16)
-                self._parameters[path] = self.op("Cast", path, to=TensorProto.FLOAT)
-            self._store(path, array)
+            self._parameters[path] = self._stored(path, array)
         return self._parameters[path]
+
+    def _stored(self, path: str, weight: NDArray[np.float32]) -> str:
+        """Store a weight in its precision; return its float32 value."""
+        storage = stored_as(weight.shape, self.precision)
+        if storage == "float32":
+            self._store(path, weight)
+            return path
+        if storage == "float16":
+            self._store(path, weight.astype(np.float16))
+            return self.op("Cast", path, to=TensorProto.FLOAT)
+        scales = channel_scales(weight)
+        self._store(path, codes(weight, scales))
+        self._store(SCALE_PREFIX + path, scales)
+        return self.op("Mul", self.op("Cast", path, to=TensorProto.FLOAT), SCALE_PREFIX + path)
 
     def _store(self, name: str, array: NDArray[np.generic]) -> None:
         self._initialisers[name] = numpy_helper.from_array(array, name)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from bandmate_export.graph import halved
+from bandmate_export.weights import Precision, rounded
 from bandmate_server.bundle import load_bundle
 from bandmate_server.errors import BundleError, CheckpointError
 from bandmate_server.spec import ModelSpec
@@ -29,13 +28,15 @@ KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "denoiser": (Denoiser, DenoiserConfig),
     "vocoder": (Vocoder, VocoderConfig),
 }
-_Module = TypeVar("_Module", bound=nn.Module)
 HISTORY = ("config", "step", "minutes", "seed", "vae")  # what a checkpoint tells of its making
 
 
 @dataclass(frozen=True)
 class Networks:
-    """What a bundle is made of; `history` says for each kind how it was trained."""
+    """What a bundle is made of; `history` says for each kind how it was trained.
+
+    `precisions` are those that the weights were rounded to, by kind.
+    """
 
     spec: ModelSpec
     vae: Vae
@@ -43,16 +44,14 @@ class Networks:
     denoiser: Denoiser
     vocoder: Vocoder
     history: dict[str, dict[str, Any]]
+    precisions: dict[str, Precision] = field(
+        default_factory=lambda: dict.fromkeys(KINDS, "float32")
+    )
 
-    def rounded(self) -> Networks:
-        """Return copies whose large weights have float16 values."""
-        return replace(
-            self,
-            vae=rounded(self.vae),
-            separator=rounded(self.separator),
-            denoiser=rounded(self.denoiser),
-            vocoder=rounded(self.vocoder),
-        )
+    def rounded(self, precisions: Mapping[str, Precision]) -> Networks:
+        """Return copies whose weights have the values that are stored with a precision each."""
+        modules = {kind: rounded(getattr(self, kind), precisions[kind]) for kind in KINDS}
+        return replace(self, **modules, precisions=dict(precisions))
 
 
 def read_networks(checkpoints: Sequence[Path], bundle: Path | None = None) -> Networks:
@@ -131,20 +130,3 @@ def _module(kind: str, state: dict[str, Any], source: Path, spec: ModelSpec) -> 
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{source}: {name} of the {kind} is not finite")
     return module.eval().requires_grad_(False)
-
-
-def rounded(module: _Module) -> _Module:
-    """Return a copy whose large weights have float16 values."""
-    twin = copy.deepcopy(module)
-    for name, tensor in twin.state_dict().items():
-        tensor.copy_(_through_half(name, tensor))
-    return twin
-
-
-def _through_half(name: str, tensor: Tensor) -> Tensor:
-    if not halved(tensor.numel()):
-        return tensor
-    value = tensor.half().float()
-    if not torch.isfinite(value).all():
-        raise CheckpointError(f"{name} has weights too large for float16")
-    return value

@@ -20,6 +20,7 @@ from bandmate_export.layers import (
     self_attention,
     silu,
 )
+from bandmate_export.weights import Precision
 from bandmate_server.bands import band_edges
 from bandmate_server.spec import BandSpec, ModelSpec
 from bandmate_training.layers import Attention
@@ -33,10 +34,10 @@ from bandmate_training.separator import (
 )
 
 
-def separator_graph(separator: Separator, spec: ModelSpec, half: bool) -> onnx.ModelProto:
+def separator_graph(separator: Separator, spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
     """Return the graph of the separator, spectrum inside."""
     assert spec.masks is not None
-    g = Graph("separator", "separator", separator, half)
+    g = Graph("separator", "separator", separator, precision)
     features = _features(g, spec.masks)
     bands = spec.masks.bands // separator.patch
     cells = pixel_unshuffle(g, g.unsqueeze(features, 1), 1, spec.masks.bands, separator.patch)

@@ -18,14 +18,15 @@ from bandmate_export.layers import (
     silu,
     standardise,
 )
+from bandmate_export.weights import Precision
 from bandmate_server.spec import ModelSpec
 from bandmate_training.denoiser import KINDS, Denoiser, Stage
 from bandmate_training.layers import Attention, ResBlock
 
 
-def denoiser_graph(denoiser: Denoiser, spec: ModelSpec, half: bool) -> onnx.ModelProto:
+def denoiser_graph(denoiser: Denoiser, spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
     """Return the graph of the guided denoiser; the halves G and the batch B run as one batch."""
-    g = Graph("denoiser", "denoiser", denoiser, half)
+    g = Graph("denoiser", "denoiser", denoiser, precision)
     stems, channels, bands = len(spec.stems), spec.latent_channels, spec.latent_bands
     latents = stems * channels
     halves = g.length("guidance", 0)

@@ -8,14 +8,15 @@ from torch import nn
 from bandmate_export.graph import Graph
 from bandmate_export.layers import conv, pixel_shuffle, pixel_unshuffle, silu
 from bandmate_export.mel import log_mel
+from bandmate_export.weights import Precision
 from bandmate_server.spec import ModelSpec
 from bandmate_training.layers import PlainBlock
 from bandmate_training.vae import LOG_VARIANCE_RANGE, MEL_MEAN, MEL_STD, Vae
 
 
-def encoder_graph(vae: Vae, spec: ModelSpec, half: bool) -> onnx.ModelProto:
+def encoder_graph(vae: Vae, spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
     """Return the graph from waves (B, N) to log-mel and scaled latents."""
-    g = Graph("encoder", "vae", vae, half)
+    g = Graph("encoder", "vae", vae, precision)
     mel = log_mel(g, "wave", spec.mel)
     normal = g.op("Sub", mel, g.constant(MEL_MEAN))
     image = g.unsqueeze(g.op("Div", normal, g.constant(MEL_STD)), 1)
@@ -37,9 +38,9 @@ def encoder_graph(vae: Vae, spec: ModelSpec, half: bool) -> onnx.ModelProto:
     )
 
 
-def decoder_graph(vae: Vae, spec: ModelSpec, half: bool) -> onnx.ModelProto:
+def decoder_graph(vae: Vae, spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
     """Return the graph from scaled latents (B, C, T, F) to log-mels (B, N, M)."""
-    g = Graph("decoder", "vae", vae, half)
+    g = Graph("decoder", "vae", vae, precision)
     latent = g.op("Div", "latent", g.parameter(vae, "scale"))
     image = pixel_shuffle(g, _sequence(g, latent, vae.decoder), spec.latent_ratio)
     wide = g.op("Mul", g.op("Squeeze", image, g.integers(1)), g.constant(MEL_STD))

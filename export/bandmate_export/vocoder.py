@@ -9,6 +9,7 @@ from bandmate_export.fourier import hann, waves
 from bandmate_export.graph import Graph
 from bandmate_export.layers import frame_blocks, pointwise
 from bandmate_export.tones import Played, partials, sound
+from bandmate_export.weights import Precision
 from bandmate_server.spec import ModelSpec
 from bandmate_training.vocoder import (
     FAINTEST,
@@ -22,9 +23,9 @@ from bandmate_training.vocoder import (
 )
 
 
-def vocoder_graph(vocoder: Vocoder, spec: ModelSpec, half: bool) -> onnx.ModelProto:
+def vocoder_graph(vocoder: Vocoder, spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
     """Return the graph from log-mels (B, N, M) to waves (B, hop N)."""
-    g = Graph("vocoder", "vocoder", vocoder, half)
+    g = Graph("vocoder", "vocoder", vocoder, precision)
     x = g.op("Div", g.op("Sub", "log_mel", g.constant(MEL_MEAN)), g.constant(MEL_STD))
     played = partials(g, x, vocoder.tones)
     features = frame_blocks(g, x, vocoder.entry, vocoder.blocks, vocoder.norm)

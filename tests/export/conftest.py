@@ -34,6 +34,7 @@ NETWORKS: dict[str, tuple[Make, Any]] = {
     "denoiser": (lambda spec: Denoiser(spec, DENOISER), DENOISER),
     "vocoder": (lambda spec: Vocoder(spec, VOCODER), VOCODER),
 }
+OPTIONS = {"full": [], "half": ["--half"], "small": ["--half", "--int8", "separator", "denoiser"]}
 
 
 def network(kind: str, seed: int = 0, spec: ModelSpec = MINI) -> nn.Module:
@@ -75,6 +76,7 @@ class Exported:
     checkpoints: dict[str, Path]
     full: Path
     half: Path
+    small: Path
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -90,6 +92,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("export")
     checkpoints = {kind: write_checkpoint(folder / f"{kind}.pt", kind) for kind in NETWORKS}
     paths = [str(path) for path in checkpoints.values()]
-    for name, options in (("full", []), ("half", ["--half"])):
+    for name, options in OPTIONS.items():
         assert main([*reversed(paths), "--out", str(folder / name), *options]) == 0
-    return Exported(checkpoints, folder / "full", folder / "half")
+    return Exported(checkpoints, *(folder / name for name in OPTIONS))

@@ -7,10 +7,11 @@ from typing import Any
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from bandmate_export.bundle import staged
-from bandmate_export.graph import halved
 from bandmate_export.networks import read_networks
+from bandmate_export.weights import rounded, stored_as
 from bandmate_server.bundle import METADATA_KEY, load_bundle, verify_bundle
 from bandmate_server.errors import CheckpointError, OutputError
 from bandmate_server.spec import MINI
@@ -41,10 +42,38 @@ def test_half_bundles_give_large_weights_back_rounded(exported: Any, kind: str) 
     found = bundle_weights(exported.half, kind)
     rounded = 0
     for name, tensor in average(exported.checkpoints[kind]).items():
-        expected = tensor.half().float() if halved(tensor.numel()) else tensor
-        rounded += halved(tensor.numel())
-        assert torch.equal(found[name], expected), name
+        large = stored_as(tuple(tensor.shape), "float16") == "float16"
+        rounded += large
+        assert torch.equal(found[name], tensor.half().float() if large else tensor), name
     assert rounded
+
+
+@pytest.mark.parametrize("kind", ["separator", "denoiser"])
+def test_integers_give_weights_back_to_half_a_step_of_their_channel(
+    exported: Any, kind: str
+) -> None:
+    found = bundle_weights(exported.small, kind)
+    before = average(exported.checkpoints[kind])
+    assert set(found) == set(before)
+    coarse = 0
+    for name, tensor in before.items():
+        if stored_as(tuple(tensor.shape), "int8") != "int8":
+            continue
+        coarse += 1
+        largest = tensor.abs().amax(dim=tuple(range(1, tensor.ndim)), keepdim=True)
+        assert ((found[name] - tensor).abs() <= 0.51 * largest / 127).all(), name
+        assert not torch.equal(found[name], tensor)
+    assert coarse > 5
+
+
+def test_rounding_to_integers_twice_changes_nothing() -> None:
+    layer = nn.Conv2d(64, 48, 3, bias=False)
+    with torch.no_grad():
+        layer.weight[0] = 0.0
+        layer.weight[1] *= 1e-9
+    once = rounded(layer, "int8")
+    assert not torch.equal(once.weight, layer.weight)
+    assert torch.equal(rounded(once, "int8").weight, once.weight)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,7 +106,7 @@ def test_files_say_what_they_are(exported: Any, graph: str) -> None:
 
 
 def test_the_engine_accepts_the_bundle(exported: Any) -> None:
-    for folder in (exported.full, exported.half):
+    for folder in (exported.full, exported.half, exported.small):
         bundle = verify_bundle(folder)
         assert bundle.spec == MINI
         assert bundle.name == "mini"
@@ -92,6 +121,15 @@ def test_half_is_half_the_size(exported: Any) -> None:
         for folder in (exported.full, exported.half)
     )
     assert half < 0.65 * full
+
+
+def test_integers_take_half_of_half(exported: Any) -> None:
+    half, small = (
+        (folder / "denoiser.onnx").stat().st_size for folder in (exported.half, exported.small)
+    )
+    assert small < 0.7 * half
+    words = load_bundle(exported.small).manifest["weights"]
+    assert words == "float16, separator int8, denoiser int8"
 
 
 def test_manifest_tells_how_the_networks_were_made(exported: Any) -> None:

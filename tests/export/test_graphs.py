@@ -11,7 +11,8 @@ import onnxruntime
 import pytest
 
 from bandmate_export import parity
-from bandmate_export.networks import read_networks
+from bandmate_export.networks import KINDS, read_networks
+from bandmate_export.weights import Precision
 from bandmate_server.bundle import load_bundle
 from bandmate_server.errors import ExportError
 from bandmate_server.session import open_model
@@ -25,11 +26,14 @@ def session(path: Path) -> Any:
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("weights", ["full", "half"])
+@pytest.mark.parametrize("weights", ["full", "half", "small"])
 def test_graphs_compute_what_the_networks_do_at_many_sizes(exported: Any, weights: str) -> None:
     networks = read_networks(list(exported.checkpoints.values()))
-    if weights == "half":
-        networks = networks.rounded()
+    precisions: dict[str, Precision] = dict.fromkeys(KINDS, "float16")
+    if weights == "small":
+        precisions |= {"separator": "int8", "denoiser": "int8"}
+    if weights != "full":
+        networks = networks.rounded(precisions)
     cases = (
         parity.Case(1, 8),
         parity.Case(2, 16),
@@ -80,7 +84,7 @@ def test_guidance_of_one_and_zero_is_the_first_condition(exported: Any) -> None:
     np.testing.assert_allclose(x0, denoiser.run(["x0"], single)[0], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("weights", ["full", "half"])
+@pytest.mark.parametrize("weights", ["full", "half", "small"])
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_casts_and_fourier_matrices_are_done_once_at_load(
     exported: Any, tmp_path: Path, graph: str, weights: str

@@ -231,7 +231,7 @@ def test_convolutions_over_the_depth_are_those_of_torch(
     steps = (1, stride, stride)
     module = nn.Conv3d(5, 6, kernel, steps, padding=kernel // 2)
     x = torch.randn(2, 5, DEPTH, 6, bands)
-    g = Graph("conv", "net", module, half=False)
+    g = Graph("conv", "net", module, "float32")
     y = Volume(g, g.length("x", 0)).conv("x", module, bands)
     model = g.model(
         PAPER, {"x": ("B", DEPTH, 5, "T", bands)}, {"y": (y, ("B", DEPTH, 6, "U", bands // stride))}

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import mmap
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,10 @@ import soundfile
 
 from bandmate_server.errors import CorpusError
 from bandmate_server.spec import MEL, STEMS
+from bandmate_training.cli import main
 from bandmate_training.corpus import build, command, fluid, grooves, presets, render, timidity
 from bandmate_training.corpus.perform import events
+from bandmate_training.corpus.presets import Preset
 from bandmate_training.corpus.report import write_report
 from bandmate_training.corpus.score import Clock, Note, Part
 from bandmate_training.corpus.spotcheck import write_page
@@ -122,6 +125,44 @@ def font_presets(path: Path) -> set[tuple[int, int]]:
 def test_presets_all_exist_in_their_fonts(family: str) -> None:
     wanted = {p for rows in presets.PRESETS.values() for p in rows if p.family == family}
     assert {(p.bank, p.program) for p in wanted} <= font_presets(presets.FONTS[family])
+
+
+@needs_tools
+@pytest.mark.usefixtures("short")
+def test_another_font_plays_the_validation_songs_alone(tmp_path: Path) -> None:
+    font = tmp_path / "another font.sf2"
+    shutil.copy(presets.FONTS["tim"], font)
+    out = tmp_path / "corpus"
+    args = ["--out", str(out), "--hours", "0.08", "--seed", "5", "--jobs", "1", "--font", str(font)]
+    assert main(["corpus", *args]) == 0
+    assert not list((out / "train").iterdir())
+    songs = [json.loads(p.read_text()) for p in sorted((out / "validation").glob("*/track.json"))]
+    assert len(songs) > 1
+    voices = [(stem, v) for song in songs for stem, rows in song["voices"].items() for v in rows]
+    assert all(v["preset"].startswith("another font ") for _, v in voices)
+    twins = {(stem, Preset("tim", v["bank"], v["program"])) for stem, v in voices}
+    assert any(p in presets.PRESETS[s] and p not in presets.HELD_BACK[s] for s, p in twins)
+    assert "another font" in (out / "report.md").read_text()
+
+
+@needs_tools
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "there is no sound font"), (b"RIFF, or not", "cannot load .*no sound font")],
+)
+def test_what_is_no_font_is_named(tmp_path: Path, content: bytes | None, message: str) -> None:
+    font = tmp_path / "odd.sf2"
+    if content is not None:
+        font.write_bytes(content)
+    with pytest.raises(CorpusError, match=message):
+        presets.foreign(font)
+
+
+@needs_tools
+def test_a_font_without_all_stems_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(presets.PRESETS, "drums", [Preset("tim", 128, 77)])  # a kit it lacks
+    with pytest.raises(CorpusError, match="no General MIDI font: it has no drums"):
+        presets.foreign(presets.FONTS["tim"])
 
 
 @needs_tools

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bandmate_training.cli import main
+from bandmate_training.corpus import build, presets
 from bandmate_training.measures import musicnn, vggish
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +18,7 @@ DOCS = (ROOT / "docs" / "evaluation.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for line in "".join(BLOCKS).splitlines() if line.startswith("bandmate-train")]
 SMALL = {
+    "corpus": ["--hours", "0.05", "--jobs", "1"],
     "evaluate": ["--clips", "3", "--seconds", "1.28", "--part-steps", "1", "--takes", "1"],
     "listen": ["--seconds", "1.28", "--part-steps", "1", "--takes", "1"],
 }
@@ -41,10 +43,23 @@ def test_the_docs_show_every_table_and_the_page() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_shown_runs(
-    command: str, corpus: Path, fake_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: str,
+    corpus: Path,
+    fake_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if musicnn.find_weights() is None and not {"2", "context-fit", "listen"} & set(command.split()):
+    words = shlex.split(command)[1:]
+    if words[0] == "corpus":
+        request.getfixturevalue("renderers")
+        monkeypatch.setattr(build, "SECONDS", (8.0, 10.0))
+        Path("font.sf2").symlink_to(presets.FONTS["tim"])
+    else:
+        Path("other").symlink_to(corpus)
+    deaf = {"2", "context-fit", "listen", "corpus"}  # what needs no embedding
+    if musicnn.find_weights() is None and not deaf & set(words):
         pytest.skip(f"musicnn's weights are not installed: {musicnn.INSTALL}")
     Path("corpus").symlink_to(corpus)
     Path("slakh").mkdir()
@@ -58,9 +73,8 @@ def test_every_command_shown_runs(
             for stem in ("bass", "drums", "guitar", "piano"):
                 (stems / f"{stem}.wav").symlink_to(song / "bass.wav")
     vggish_file(tmp_path / "vggish.pth")
-    words = shlex.split(command)[1:]
     small = SMALL[words[0]]
-    if "--model" not in words:
+    if "--model" not in words and words[0] != "corpus":
         small = [*small, "--model", str(fake_bundle)]
     assert main([*words, *small]) == 0
     out = Path(words[words.index("--out") + 1])

@@ -7,6 +7,7 @@ import csv
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,7 @@ def test_rate_rises_stays_and_falls() -> None:
     options = Options(Path(), 1, steps=1000, learning_rate=1.0, warmup=100, cooldown=200)
     rates = [learning_rate(options, step) for step in (0, 49, 99, 500, 799, 900, 999, 1000)]
     assert rates == pytest.approx([0.01, 0.5, 1, 1, 1, 0.5, 0.005, 0])
+    assert learning_rate(replace(options, warmup=0), 0) == 1.0
 
 
 def test_average_follows_with_the_usual_warm_up_and_copies_buffers() -> None:

@@ -35,6 +35,7 @@ GRAPHS = {  # the graphs whose initialisers hold a network, named after its para
     "denoiser": ("denoiser",),
     "vocoder": ("vocoder",),
 }
+SCALE_PREFIX = "scale."  # before the name of a weight stored in integers: what they count
 
 
 def bundle_weights(folder: Path, kind: str) -> dict[str, Tensor]:
@@ -47,10 +48,13 @@ def bundle_weights(folder: Path, kind: str) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = {}
     for graph in GRAPHS[kind]:
         model = onnx.load(bundle.files[graph])
-        for initialiser in model.graph.initializer:
-            if initialiser.name.startswith(f"{kind}."):
-                value = numpy_helper.to_array(initialiser).astype(np.float32)
-                weights[initialiser.name.removeprefix(f"{kind}.")] = torch.from_numpy(value)
+        arrays = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+        for name, array in arrays.items():
+            if name.startswith(f"{kind}."):
+                value = array.astype(np.float32)
+                if SCALE_PREFIX + name in arrays:
+                    value *= arrays[SCALE_PREFIX + name]
+                weights[name.removeprefix(f"{kind}.")] = torch.from_numpy(value)
     return weights
 
 

@@ -28,11 +28,12 @@ def orthogonal(matrix: Tensor) -> Tensor:
     x = matrix.to(quick_type())
     tall = x.shape[0] > x.shape[1]
     if tall:
-        x = x.T
+        x = x.T.contiguous()
     x = x / (x.norm() + 1e-7)
     for _ in range(_STEPS):
         square = x @ x.T
-        x = a * x + (b * square + c * square @ square) @ x
+        powers = torch.addmm(square, square, square, beta=b, alpha=c)
+        x = torch.addmm(x, powers, x, beta=a)
     return x.T if tall else x
 
 

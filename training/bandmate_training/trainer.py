@@ -88,7 +88,7 @@ class Options:
 
 def learning_rate(options: Options, step: int) -> float:
     """Return the rate of a step: a linear rise, a plateau, a linear fall at the end."""
-    rise = min(1.0, (step + options.rise_from) / options.warmup)
+    rise = min(1.0, (step + options.rise_from) / max(options.warmup, 1))
     fall = min(1.0, (options.steps - step) / options.cooldown) if options.cooldown else 1.0
     return options.learning_rate * rise * max(0.0, fall)
 

@@ -47,10 +47,8 @@ def run(args: argparse.Namespace) -> None:
     """Read, export, compare with torch unless told not to, put the bundle in place."""
     check_target(args.out, args.force)
     networks = read_paper_networks(args.files, ema=not args.raw)
-    stored = networks.rounded() if args.half else networks
-    about = About(
-        args.name, args.version, half=args.half, licence="see MODEL_CARD.md", defaults=DEFAULTS
-    )
+    stored = networks.rounded("float16") if args.half else networks
+    about = About(args.name, args.version, licence="see MODEL_CARD.md", defaults=DEFAULTS)
     with staged(args.out, args.force) as folder:
         manifest = write_graphs(folder, stored, about)
         rows = [] if args.unchecked else _compare(stored, load_bundle(folder))

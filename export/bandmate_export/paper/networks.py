@@ -11,10 +11,10 @@ import onnx
 import torch
 from torch import Tensor
 
-from bandmate_export.networks import rounded
 from bandmate_export.paper.unet import denoiser_graph
 from bandmate_export.paper.vae import decoder_graph, encoder_graph
 from bandmate_export.paper.vocoder import vocoder_graph
+from bandmate_export.weights import Precision, rounded
 from bandmate_server.errors import CheckpointError
 from bandmate_server.spec import PAPER, ModelSpec
 from bandmate_training.checkpoint import load_published
@@ -37,23 +37,26 @@ class PaperNetworks:
     vocoder: Vocoder
     scale: float
     history: dict[str, dict[str, Any]]
+    precision: Precision = "float32"
 
-    def rounded(self) -> PaperNetworks:
-        """Return copies whose large weights have float16 values."""
-        return replace(
-            self,
-            vae=rounded(self.vae),
-            denoiser=rounded(self.denoiser),
-            vocoder=rounded(self.vocoder),
-        )
+    @property
+    def precisions(self) -> dict[str, Precision]:
+        """What the weights were rounded to, by kind."""
+        return dict.fromkeys(("vae", "denoiser", "vocoder"), self.precision)
 
-    def graphs(self, half: bool) -> dict[str, onnx.ModelProto]:
+    def rounded(self, precision: Precision) -> PaperNetworks:
+        """Return copies whose weights have the values that are stored with a precision."""
+        modules = {kind: rounded(getattr(self, kind), precision) for kind in self.precisions}
+        return replace(self, **modules, precision=precision)
+
+    def graphs(self) -> dict[str, onnx.ModelProto]:
         """Return the graphs by name."""
+        spec, precision = self.spec, self.precision
         return {
-            "encoder": encoder_graph(self.vae, self.spec, self.scale, half),
-            "denoiser": denoiser_graph(self.denoiser, self.spec, half),
-            "decoder": decoder_graph(self.vae, self.spec, self.scale, half),
-            "vocoder": vocoder_graph(self.vocoder, self.spec, half),
+            "encoder": encoder_graph(self.vae, spec, self.scale, precision),
+            "denoiser": denoiser_graph(self.denoiser, spec, precision),
+            "decoder": decoder_graph(self.vae, spec, self.scale, precision),
+            "vocoder": vocoder_graph(self.vocoder, spec, precision),
         }
 
     def references(self) -> dict[str, Reference]:

@@ -8,13 +8,14 @@ from torch import nn
 from bandmate_export.graph import Graph
 from bandmate_export.layers import level_embedding, silu
 from bandmate_export.paper.volume import DEPTH, Volume
+from bandmate_export.weights import Precision
 from bandmate_server.spec import ModelSpec
 from bandmate_training.paper.unet import Block, UNet, Upsample
 
 
-def denoiser_graph(unet: UNet, spec: ModelSpec, half: bool) -> onnx.ModelProto:
+def denoiser_graph(unet: UNet, spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
     """Return the graph of the guided denoiser; the halves G and the batch B run as one batch."""
-    g = Graph("denoiser", "denoiser", unet, half)
+    g = Graph("denoiser", "denoiser", unet, precision)
     stems, channels, bands = len(spec.stems), spec.latent_channels, spec.latent_bands
     halves = g.length("guidance", 0)
     every = g.op("Concat", halves, g.integers(1, 1, 1, 1, 1), axis=0)

@@ -9,6 +9,7 @@ from bandmate_export.graph import Graph
 from bandmate_export.layers import conv, group_norm, silu
 from bandmate_export.mel import log_mel
 from bandmate_export.paper.unet import enlarged
+from bandmate_export.weights import Precision
 from bandmate_server.spec import ModelSpec
 from bandmate_training.paper.vae import (
     LOG_VARIANCE_RANGE,
@@ -22,9 +23,9 @@ from bandmate_training.paper.vae import (
 )
 
 
-def encoder_graph(vae: Vae, spec: ModelSpec, scale: float, half: bool) -> onnx.ModelProto:
+def encoder_graph(vae: Vae, spec: ModelSpec, scale: float, precision: Precision) -> onnx.ModelProto:
     """Return the graph from waves (B, N) to log-mel and latents scaled by `scale`."""
-    g = Graph("encoder", "vae", vae, half)
+    g = Graph("encoder", "vae", vae, precision)
     mel = log_mel(g, "wave", spec.mel)
     bands, encoder = spec.mel.bands, vae.encoder
     x = conv(g, g.unsqueeze(mel, 1), encoder.entry)
@@ -48,9 +49,9 @@ def encoder_graph(vae: Vae, spec: ModelSpec, scale: float, half: bool) -> onnx.M
     )
 
 
-def decoder_graph(vae: Vae, spec: ModelSpec, scale: float, half: bool) -> onnx.ModelProto:
+def decoder_graph(vae: Vae, spec: ModelSpec, scale: float, precision: Precision) -> onnx.ModelProto:
     """Return the graph from latents scaled by `scale` (B, C, T, F) to log-mels (B, N, M)."""
-    g = Graph("decoder", "vae", vae, half)
+    g = Graph("decoder", "vae", vae, precision)
     bands, decoder = spec.latent_bands, vae.decoder
     x = conv(g, g.op("Div", "latent", g.constant(scale)), vae.from_latent)
     x = _middle(g, conv(g, x, decoder.entry), decoder.middle, bands)

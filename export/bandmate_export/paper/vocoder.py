@@ -7,13 +7,14 @@ from torch import nn
 
 from bandmate_export.graph import Graph
 from bandmate_export.layers import conv
+from bandmate_export.weights import Precision
 from bandmate_server.spec import ModelSpec
 from bandmate_training.paper.vocoder import LAST_SLOPE, SLOPE, DilatedBlock, Vocoder
 
 
-def vocoder_graph(vocoder: Vocoder, spec: ModelSpec, half: bool) -> onnx.ModelProto:
+def vocoder_graph(vocoder: Vocoder, spec: ModelSpec, precision: Precision) -> onnx.ModelProto:
     """Return the graph from log-mels (B, N, M) to waves (B, 160 N + 32)."""
-    g = Graph("vocoder", "vocoder", vocoder, half)
+    g = Graph("vocoder", "vocoder", vocoder, precision)
     x = conv(g, g.op("Transpose", "log_mel", perm=[0, 2, 1]), vocoder.entry)
     per_stage = len(vocoder.config.kernels)
     for stage, upsample in enumerate(vocoder.upsample):

@@ -60,11 +60,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where songs come from, apart from our own."""
+    """Where songs come from, apart from our own, and their sounds if not from our fonts."""
 
     pop909: Path | None = None
     mma: bool = True
     simutrans: bool = True
+    font: Path | None = None
 
 
 def in_split(name: str, split: str) -> bool:
@@ -192,7 +193,7 @@ def make(job: Job, out: Path, sources: Sources) -> float:
         _FLUID.append(Fluid())
     song = compose(job, sources)
     rng = np.random.default_rng([job.seed, SPLITS.index(job.split), job.index, 1])
-    rendered = render_song(song, job.split, _FLUID[0], rng)
+    rendered = render_song(song, job.split, _FLUID[0], rng, sources.font)
     facts = describe(job, song, rendered)
     write(folder, facts, rendered)
     return float(facts["seconds"])

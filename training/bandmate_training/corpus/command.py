@@ -13,7 +13,7 @@ from bandmate_training.corpus import simutrans
 from bandmate_training.corpus.build import Sources, build, plan
 from bandmate_training.corpus.grooves import groove_files
 from bandmate_training.corpus.pop909_files import open_library
-from bandmate_training.corpus.presets import check_fonts
+from bandmate_training.corpus.presets import check_fonts, foreign
 from bandmate_training.corpus.report import write_report
 from bandmate_training.corpus.spotcheck import write_page
 from bandmate_training.corpus.timidity import find_tool
@@ -28,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="decides every song")
     parser.add_argument("--jobs", type=int, default=2, help="songs made at once")
     parser.add_argument("--pop909", type=Path, help="POP909 (folder or zip); left out without it")
+    parser.add_argument(
+        "--font", type=Path,
+        help="another General MIDI sound font: makes the validation songs alone, with its sounds,"
+        " to test how far a model's ears reach; give it a folder of its own",
+    )  # fmt: skip
     parser.add_argument(
         "--report-only", action="store_true", help="write the reports of what is there"
     )
@@ -58,8 +63,12 @@ def run(args: argparse.Namespace) -> int:
     if not args.report_only:
         check_tools(args.pop909)
         jobs = plan(args.hours, args.seed)
+        if args.font:
+            foreign(args.font)
+            jobs = [job for job in jobs if job.split == "validation"]
+        sources = Sources(args.pop909, font=args.font)
         with tqdm(total=len(jobs), unit="song") as bar:
-            for _ in build(args.out, jobs, Sources(args.pop909), args.jobs):
+            for _ in build(args.out, jobs, sources, args.jobs):
                 bar.update()
     write_report(args.out)
     write_page(args.out)

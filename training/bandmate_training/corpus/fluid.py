@@ -33,6 +33,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "fluid_settings_setnum": (_I, [_P, ctypes.c_char_p, ctypes.c_double]),
     "fluid_settings_setint": (_I, [_P, ctypes.c_char_p, _I]),
     "fluid_synth_sfload": (_I, [_P, ctypes.c_char_p, _I]),
+    "fluid_synth_get_sfont_by_id": (_P, [_P, _I]),
+    "fluid_sfont_get_preset": (_P, [_P, _I, _I]),
     "fluid_synth_program_select": (_I, [_P, _I, _I, _I, _I]),
     "fluid_synth_set_gen": (_I, [_P, _I, _I, ctypes.c_float]),
     "fluid_synth_noteon": (_I, [_P, _I, _I, _I]),
@@ -83,16 +85,35 @@ class _Synth:
         self.library.delete_fluid_synth(self.pointer)
         self.library.delete_fluid_settings(self._settings)
 
-    def select(self, channel: int, path: Path, bank: int, program: int) -> None:
-        """Put a preset on a channel, which loads its samples."""
+    def load(self, path: Path) -> int:
+        """Return the number of a font, which is loaded at its first use."""
         if path not in self._fonts:
             number = self.library.fluid_synth_sfload(self.pointer, str(path).encode(), 0)
             if number < 0:
-                raise CorpusError(f"FluidSynth cannot load {path}: {INSTALL}")
+                raise CorpusError(f"FluidSynth cannot load {path}: it is no sound font, or damaged")
             self._fonts[path] = number
-        font = self._fonts[path]
+        return self._fonts[path]
+
+    def select(self, channel: int, path: Path, bank: int, program: int) -> None:
+        """Put a preset on a channel, which loads its samples."""
+        font = self.load(path)
         if self.library.fluid_synth_program_select(self.pointer, channel, font, bank, program):
             raise CorpusError(f"{path.name} has no bank {bank} program {program}")
+
+
+def presets_in(path: Path, wanted: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return those of the wanted (bank, program) that a sound font has.
+
+    Raises:
+        CorpusError: if it cannot be loaded.
+    """
+    library = load_library()
+    synth = _Synth(library, 16)
+    try:
+        font = library.fluid_synth_get_sfont_by_id(synth.pointer, synth.load(path))
+        return [pair for pair in wanted if library.fluid_sfont_get_preset(font, *pair)]
+    finally:
+        synth.close()
 
 
 class Fluid:

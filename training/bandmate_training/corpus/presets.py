@@ -7,12 +7,13 @@ its piano is another, so only its piano is used.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from bandmate_server.errors import CorpusError
-from bandmate_training.corpus.fluid import INSTALL
+from bandmate_training.corpus.fluid import INSTALL, presets_in
 from bandmate_training.corpus.score import Rng
 
 FONTS = {
@@ -40,7 +41,12 @@ class Preset:
     @property
     def label(self) -> str:
         """Name it for reports: `fluid 0:33`."""
-        return f"{self.family} {self.bank}:{self.program}"
+        return f"{Path(self.family).stem} {self.bank}:{self.program}"
+
+    @property
+    def font(self) -> Path:
+        """The file that it is in; a font that is none of ours is its own family."""
+        return FONTS.get(self.family, Path(self.family))
 
 
 def _rows(family: str, *programs: int | tuple[int, int]) -> list[Preset]:
@@ -114,13 +120,36 @@ def allowed(stem: str, split: str) -> list[Preset]:
     return [p for p in PRESETS[stem] if (p in held) == (split == "validation")]
 
 
-def choose(rng: Rng, stem: str, split: str, programs: tuple[int, ...]) -> Preset:
+@cache
+def foreign(font: Path) -> dict[str, list[Preset]]:
+    """Return the presets of each stem that another General MIDI font has.
+
+    Raises:
+        CorpusError: if it cannot be read, or a stem has none.
+    """
+    if not font.is_file():
+        raise CorpusError(f"there is no sound font {font}")
+    wanted = {stem: {(p.bank, p.program) for p in rows} for stem, rows in PRESETS.items()}
+    there = presets_in(font, sorted(set().union(*wanted.values())))
+    sounds = {stem: [Preset(str(font), *pair) for pair in there if pair in pairs]
+              for stem, pairs in wanted.items()}  # fmt: skip
+    missing = [stem for stem, rows in sounds.items() if not rows]
+    if missing:
+        raise CorpusError(f"{font}: no General MIDI font: it has no {' and no '.join(missing)}")
+    return sounds
+
+
+def choose(
+    rng: Rng, stem: str, split: str, programs: tuple[int, ...], font: Path | None = None
+) -> Preset:
     """Draw a preset of a stem, among the wanted GM programs if the split has any of them.
+
+    With a font of another origin, from all of its presets instead of the split's.
 
     Families are drawn by the square root of their number of presets, so that the largest
     does not crowd out the others, nor a single preset fill a family's share.
     """
-    options = allowed(stem, split)
+    options = foreign(font)[stem] if font else allowed(stem, split)
     wanted = [p for p in options if not programs or p.program in programs] or options
     families = sorted({p.family for p in wanted})
     weights = np.sqrt([sum(p.family == f for p in wanted) for f in families])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from bandmate_server.spec import MEL, OTHER, STEMS
 from bandmate_training.corpus import timidity
 from bandmate_training.corpus.fluid import RATE, Event, Fluid
 from bandmate_training.corpus.perform import LEAD_IN, events
-from bandmate_training.corpus.presets import FONTS, Preset, choose
+from bandmate_training.corpus.presets import Preset, choose
 from bandmate_training.corpus.score import Part, Rng, Song
 from bandmate_training.corpus.voicing import Voicing, draw_voicing
 
@@ -68,8 +69,10 @@ def song_frames(song: Song) -> int:
     return math.ceil((song.clock.at(song.end) + LEAD_IN + TAIL) * MEL.sample_rate)
 
 
-def render_song(song: Song, split: str, fluid: Fluid, rng: Rng) -> Rendered:
-    """Render every part with a preset drawn from the split's; all stems get one length.
+def render_song(
+    song: Song, split: str, fluid: Fluid, rng: Rng, font: Path | None = None
+) -> Rendered:
+    """Render every part with a preset drawn from the split's, or a font's; stems get one length.
 
     In training songs presets are voiced anew; validation songs play them as they are.
     """
@@ -77,7 +80,7 @@ def render_song(song: Song, split: str, fluid: Fluid, rng: Rng) -> Rendered:
     voices: dict[str, list[Voice]] = {s: [] for s in (*STEMS, OTHER)}
     layers: dict[str, list[Audio]] = {s: [] for s in (*STEMS, OTHER)}
     for part in song.parts:
-        preset = choose(rng, part.stem, split, part.programs)
+        preset = choose(rng, part.stem, split, part.programs, font)
         voicing = draw_voicing(rng, preset.drums) if split == "train" else Voicing()
         audio = _render(part, song, preset, voicing, fluid, frames, rng)
         level = active_rms(audio)
@@ -106,10 +109,9 @@ def sound(preset: Preset, voicing: Voicing, rows: list[Event], frames: int, flui
 
     TiMidity has no generators to add to.
     """
-    font = FONTS[preset.family]
     if preset.family == "freepats":
-        return timidity.render(font, preset.program, preset.drums, rows, frames)
-    return fluid.render(font, preset.bank, preset.program, voicing.generators, rows, frames)
+        return timidity.render(preset.font, preset.program, preset.drums, rows, frames)
+    return fluid.render(preset.font, preset.bank, preset.program, voicing.generators, rows, frames)
 
 
 def _level(layers: list[Audio], stem: str, frames: int, rng: Rng) -> Audio:
