@@ -16,7 +16,7 @@ from bandmate_server.progress import Monitor
 from bandmate_server.sampler import (
     Known,
     Step,
-    guidance_weights,
+    guided_halves,
     reference_steps,
     sample,
     trailing_steps,
@@ -197,10 +197,8 @@ class _Chunk:
 
     def _denoise(self, x: FloatArray, level: int, encoded: Encoded) -> FloatArray:
         """Return one window's guided estimate."""
-        with_mixture, without = guidance_weights(self._how.guidance)
-        halves = [(with_mixture, Condition(encoded.latent)), (without, Condition())]
-        used = [half for half in halves if half[0] != 0.0]
-        x0: FloatArray = self._model.denoise(np.ascontiguousarray(x[None]), level, used)[0]
+        halves = guided_halves(self._how.guidance, Condition(encoded.latent), Condition())
+        x0: FloatArray = self._model.denoise(np.ascontiguousarray(x[None]), level, halves)[0]
         return x0
 
     def _noise(self, draw: int) -> FloatArray:

@@ -20,7 +20,7 @@ from bandmate_server.estimate import Diffusion, latent_noise
 from bandmate_server.sampler import (
     Step,
     add_noise,
-    guidance_weights,
+    guided_halves,
     reference_steps,
     sample,
     trailing_steps,
@@ -169,8 +169,7 @@ class Play:
         told = self._told
         if self._learnt and level > GUIDED_FROM:
             told = min(told, 1.0)
-        halves = zip(guidance_weights(told), (True, False), strict=True)
-        return [(weight, half) for weight, half in halves if weight != 0.0]
+        return guided_halves(told, True, False)
 
     def _condition(self, place: slice) -> Condition:
         """Return what one window is told."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from bandmate_server.arrays import FloatArray
 from bandmate_server.settings import Solver
 from bandmate_server.spec import ScheduleSpec
 
+Told = TypeVar("Told")  # what one half of the guidance knows
 Estimate = Callable[[FloatArray, int], FloatArray]  # (noisy latents, level) -> clean latents
 
 
@@ -104,12 +105,13 @@ def noise_again(x: FloatArray, noise: FloatArray, step: Step) -> FloatArray:
     return math.sqrt(kept) * x + math.sqrt(1.0 - kept) * noise
 
 
-def guidance_weights(guidance: float) -> tuple[float, float]:
-    """Return the weights of the conditional and the unconditional estimate.
+def guided_halves(guidance: float, told: Told, untold: Told) -> list[tuple[float, Told]]:
+    """Return the weights of the conditional and the unconditional estimate, with what each knows.
 
     w = 1 leaves only the first, w = 0 only the second: a weight of 0 need not be computed.
     """
-    return guidance, 1.0 - guidance
+    halves = [(guidance, told), (1.0 - guidance, untold)]
+    return [half for half in halves if half[0] != 0.0]
 
 
 def ddim_sigma(step: Step, eta: float) -> float:

@@ -20,7 +20,7 @@ from bandmate_server.sampler import (
     Step,
     cumulative_alphas,
     ddim_sigma,
-    guidance_weights,
+    guided_halves,
     reference_steps,
     sample,
 )
@@ -109,8 +109,8 @@ def guided(noise: Noise, condition: FloatArray, guidance: float, alphas: FloatAr
     """Return the sampler's view of a noise predictor: an estimate of the clean latents."""
 
     def estimate(x: FloatArray, level: int) -> FloatArray:
-        halves = zip(guidance_weights(guidance), (condition, 0 * condition), strict=True)
-        eps = sum(w * noise(x, level, c) for w, c in halves if w != 0.0)
+        halves = guided_halves(guidance, condition, 0 * condition)
+        eps = sum(w * noise(x, level, c) for w, c in halves)
         alpha = float(alphas[level])
         return np.asarray((x - math.sqrt(1.0 - alpha) * eps) / math.sqrt(alpha), np.float32)
 
