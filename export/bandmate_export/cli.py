@@ -25,8 +25,10 @@ from bandmate_export.storage import write_file
 from bandmate_export.weights import Precision
 from bandmate_server.bundle import Bundle, find_bundle, load_bundle
 from bandmate_server.errors import BandmateError, SettingsError
+from bandmate_server.options import ETA, GUIDANCE, STEPS
 
 PARITY = "parity.json"
+DEFAULTS = {option.name: option for option in (STEPS, GUIDANCE, ETA)}
 EXAMPLES = """examples:
   bandmate-export runs/*/checkpoint.pt --out mini --half --card card.json
   bandmate-export runs/denoiser/checkpoint.pt --from mini --out better --half
@@ -126,14 +128,14 @@ def _only(sections: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _defaults(text: str) -> dict[str, float]:
-    """Read settings that the engine takes unless told otherwise."""
+    """Read settings that the engine takes where a user names none."""
     try:
         values = json.loads(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
-    known = {"steps", "guidance", "eta"}
-    if not isinstance(values, dict) or not set(values) <= known:
-        raise argparse.ArgumentTypeError(f"expected an object with some of {sorted(known)}")
-    if not all(isinstance(value, int | float) for value in values.values()):
-        raise argparse.ArgumentTypeError("expected numbers")
-    return values
+    if not isinstance(values, dict) or not set(values) <= set(DEFAULTS):
+        raise argparse.ArgumentTypeError(f"expected an object with some of {sorted(DEFAULTS)}")
+    try:
+        return {name: DEFAULTS[name].kind.read(name, value) for name, value in values.items()}
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

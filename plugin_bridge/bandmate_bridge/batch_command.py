@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 
-from bandmate_bridge.arguments import UsageError
 from bandmate_bridge.batch_inputs import find_songs
 from bandmate_bridge.batch_lock import folder_lock
 from bandmate_bridge.batch_plan import Plan, Work, check_template, collisions
@@ -17,10 +16,22 @@ from bandmate_bridge.chains import Chains, read_chains
 from bandmate_bridge.console import fail, say, say_json, warn
 from bandmate_bridge.host import ChainHost
 from bandmate_bridge.interrupts import Interrupt
+from bandmate_bridge.offline_arguments import ADD, SEPARATE, batch_options
+from bandmate_bridge.parsing import UsageError
 from bandmate_bridge.progress_bar import progress_bar
 from bandmate_server import bundle, open_model
 from bandmate_server.errors import Cancelled, SettingsError
-from bandmate_server.settings import PartSettings, SeparateSettings
+from bandmate_server.option_arguments import given
+from bandmate_server.options import TAKES, WANTED
+from bandmate_server.settings import (
+    PartSettings,
+    SeparateSettings,
+    check_region,
+    check_wanted,
+    part_settings,
+    separate_settings,
+    take_seeds,
+)
 from bandmate_server.spec import OTHER, STEMS
 
 
@@ -96,15 +107,26 @@ def _plan(options: argparse.Namespace) -> tuple[Plan, int]:
 
 
 def _settings(options: argparse.Namespace) -> SeparateSettings | PartSettings:
-    names = ["start", "end", "steps", "solver", "guidance", "eta", "seed", "format", "bit_depth"]
-    chosen = {name: getattr(options, name) for name in names}
-    if options.task == "separate":
-        return SeparateSettings(stems=options.stems, render=options.render, **chosen)
-    if not options.stems:
-        raise UsageError("--task add needs --stems: what to add, such as --stems piano")
-    if options.render != "mask":
-        raise UsageError("--render is for --task separate: added parts have no mask")
-    return PartSettings(**chosen)
+    """Return the settings of one take of the task.
+
+    Raises:
+        UsageError: if an option is the other task's.
+        SettingsError: if a value is out of its range.
+    """
+    rows = SEPARATE if options.task == "separate" else ADD
+    chosen = given(options, batch_options(), "settings")
+    takes = chosen.pop(TAKES.name, TAKES.default)  # each a work of its own
+    if options.task == "add":
+        if WANTED.name not in chosen:
+            raise UsageError("--task add needs --stems: what to add, such as --stems piano")
+        check_wanted(chosen.pop(WANTED.name), STEMS)
+    for row in batch_options():
+        if row.name in chosen and row.name not in rows:
+            raise UsageError(f"{row.flag} has no meaning for --task {options.task}")
+    settings = (separate_settings if options.task == "separate" else part_settings)(chosen)
+    check_region(settings.start, settings.end)
+    take_seeds(settings.seed, takes)
+    return settings
 
 
 def _check_stems(plan: Plan, chains: Chains | None) -> None:
@@ -122,7 +144,8 @@ def _works(options: argparse.Namespace) -> list[Work]:
     songs = find_songs(options.inputs, options.out)
     if not songs:
         raise UsageError(f"no audio files in {', '.join(options.inputs)}")
-    takes = range(1, options.takes + 1) if options.takes > 1 else (0,)
+    count = options.takes or TAKES.default
+    takes = range(1, count + 1) if count > 1 else (0,)
     return [Work(song, take) for take in takes for song in songs]
 
 

@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bandmate_bridge.arguments import UsageError, build_parser
+from bandmate_bridge.arguments import build_parser
 from bandmate_bridge.console import fail, note, say_json
 from bandmate_bridge.interrupts import Interrupt
+from bandmate_bridge.parsing import UsageError
 from bandmate_server.errors import BandmateError, Cancelled
 
 DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from bandmate_bridge.arguments import Parser, _reporting
+from bandmate_bridge.parsing import Commands, add_command, add_printed
 
 DAW_HELP = """\
 examples:
@@ -19,14 +18,14 @@ examples:
 """
 
 
-def add_daw(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_daw(commands: Commands) -> None:
     """Add `bandmate daw` to the command line."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "daw",
-        help="install our actions in Ardour or REAPER",
-        description="Put bandmate's actions into a DAW, or take them away.",
-        epilog=DAW_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "install our actions in Ardour or REAPER",
+        DAW_HELP,
+        "Put bandmate's actions into a DAW, or take them away.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="install|uninstall|where")
     install = actions.add_parser("install", help="put the scripts where the DAW looks for them")
@@ -40,7 +39,7 @@ def add_daw(commands: argparse._SubParsersAction[Parser]) -> None:
             metavar="DIR",
             help="the DAW's configuration folder; default: its newest version's",
         )
-        _reporting(action)
+        add_printed(action)
     install.add_argument(
         "--workdir", type=Path, metavar="DIR", help="what `bandmate serve --workdir` is given"
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any
 
-from bandmate_bridge import arguments
-from bandmate_bridge.arguments import positive, seconds, stem_list
+from bandmate_bridge.parsing import Commands, add_command, add_printed
+from bandmate_server.option_arguments import add_option, add_options, add_value
+from bandmate_server.option_kinds import Seconds, Stems, Whole
+from bandmate_server.options import FORCE, MODEL, Option, options_of
 
 BATCH_HELP = """\
 examples:
@@ -36,19 +38,24 @@ examples:
   bandmate chains show ~/.vst3/ZamCompX2.vst3
 """
 TEMPLATE = "{folder}/{name}/{stem}.{ext}"
+SEPARATE, ADD = options_of("separate", "batch"), options_of("add", "batch")
 
-Commands: TypeAlias = "argparse._SubParsersAction[arguments.Parser]"
+
+def batch_options() -> list[Option[Any]]:
+    """Return the options of either task; those of both, with the wider of their limits, once."""
+    return list(
+        (SEPARATE | {name: row for name, row in ADD.items() if name not in SEPARATE}).values()
+    )
 
 
 def add_batch(commands: Commands) -> None:
     """Add the parser of `bandmate batch`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "batch",
-        help="separate folders full of songs, with effect chains, on all cores or a cluster",
-        description="Separate every song, or add stems to it; one that fails stops no other.",
-        epilog=BATCH_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "separate folders full of songs, with effect chains, on all cores or a cluster",
+        BATCH_HELP,
+        "Separate every song, or add stems to it; one that fails stops no other.",
     )
     parser.add_argument(
         "inputs", nargs="+", metavar="IN", help="folders, audio files, patterns, lists"
@@ -59,26 +66,12 @@ def add_batch(commands: Commands) -> None:
     )
     _add_running(parser)
     _add_results(parser)
-    region = parser.add_argument_group("region and stems")
-    region.add_argument("--start", type=seconds, metavar="S", help="seconds, or 1:04.250")
-    region.add_argument("--end", type=seconds, metavar="S", help="likewise; default: the end")
-    region.add_argument(
-        "--stems", type=stem_list, metavar="LIST", help="such as bass,drums; default: all four"
-    )
-    region.add_argument(
-        "--render", choices=("mask", "vocoder"), default="mask", help="default: mask"
-    )
-    arguments._files(parser)
-    arguments._engine(parser)
-    arguments._sampling(parser)
-    arguments._reporting(parser)
+    add_options(parser, batch_options())
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how it runs")
-    group.add_argument(
-        "--jobs", type=positive, metavar="N", help="songs at a time; default: one for each core"
-    )
+    add_value(group, "--jobs", Whole(1), "songs at a time, such as 2; default: one for each core")
     group.add_argument(
         "--resume", action="store_true", help="keep what is complete, do what is not"
     )
@@ -93,9 +86,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--mixdown", action="store_true", help="write the stems' sum too; --chains implies it"
     )
-    group.add_argument(
-        "--minus", type=stem_list, metavar="LIST", help="stems that the mixdown leaves out"
-    )
+    add_value(group, "--minus", Stems(), "stems that the mixdown leaves out, such as piano")
     group.add_argument(
         "--template",
         default=TEMPLATE,
@@ -114,27 +105,22 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
 
 def add_chains(commands: Commands) -> None:
     """Add the parser of `bandmate chains`."""
-    parser = commands.add_parser(
-        "chains",
-        help="check effect chains, list effects and their parameters",
-        epilog=CHAINS_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        commands, "chains", "check effect chains, list effects and their parameters", CHAINS_HELP
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="check|show|init")
     check = actions.add_parser("check", help="say what a chains file does, or on which line not")
     check.add_argument("file", type=Path, metavar="FILE")
-    check.add_argument("--model", default="mini", metavar="NAME|PATH", help="for separate steps")
+    add_option(check, MODEL, words="of separate steps")
     show = actions.add_parser("show", help="all effects, or the parameters of one")
     show.add_argument("effect", nargs="?", metavar="EFFECT|PLUGIN", help="a name, or a file")
     show.add_argument("--plugin-name", metavar="NAME", help="which plug-in of a file with several")
-    show.add_argument(
-        "--timeout", type=float, default=30.0, metavar="S", help="to load it; default: 30"
-    )
+    add_value(show, "--timeout", Seconds(0.0), "seconds to load it", 30.0)
     init = actions.add_parser("init", help="write an example to start from")
     init.add_argument(
         "file", nargs="?", type=Path, default=Path("chains.toml"), metavar="FILE",
         help="default: chains.toml",
     )  # fmt: skip
-    init.add_argument("--force", action="store_true", help="replace a file that is there")
+    add_option(init, FORCE, words="replace a file that is there")
     for action in (check, show, init):
-        arguments._reporting(action)
+        add_printed(action)

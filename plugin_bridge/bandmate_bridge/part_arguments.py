@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from bandmate_bridge.arguments import positive, seconds
+from bandmate_bridge.parsing import Commands, add_command
+from bandmate_server.errors import SettingsError
+from bandmate_server.option_arguments import add_options
+from bandmate_server.option_kinds import known_stem
+from bandmate_server.options import Task, options_of
 from bandmate_server.spec import BACKING, STEMS
 
 Given = tuple[str, Path]
@@ -17,7 +18,13 @@ Given = tuple[str, Path]
 ROLES = (*STEMS, BACKING)
 _WORDS = re.compile(r"[a-z]+")
 
-HELP = {
+WORDS: dict[Task, str] = {
+    "add": "add stems that play to given ones",
+    "fill": "play a range of a stem anew, and keep the rest",
+    "vary": "another take of a stem that is there",
+    "generate": "stems made from nothing",
+}
+HELP: dict[Task, str] = {
     "add": """\
 examples:
   bandmate add guitar --to bass.wav drums.wav --out new
@@ -64,7 +71,7 @@ def stem_name(text: str) -> str:
     Raises:
         argparse.ArgumentTypeError: if there is none of this name.
     """
-    return _known(text.strip().lower(), STEMS)
+    return _known(text, STEMS)
 
 
 def stem_names(text: str) -> tuple[str, ...]:
@@ -86,7 +93,7 @@ def given_file(text: str) -> Given:
     if equals and not Path(text).exists():
         if not path:
             raise argparse.ArgumentTypeError(f"{text!r} names no file: write {name}=FILE")
-        return _known(name.strip().lower(), ROLES), Path(path)
+        return _known(name, ROLES), Path(path)
     words = set(_WORDS.findall(Path(text).stem.lower()))
     found = [role for role in ROLES if role in words]
     if len(found) != 1:
@@ -96,75 +103,42 @@ def given_file(text: str) -> Given:
     return found[0], Path(text)
 
 
-def _known(name: str, names: tuple[str, ...]) -> str:
-    if name in names:
-        return name
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise argparse.ArgumentTypeError(f"unknown stem {name!r}: {hint}There are {', '.join(names)}")
+def _known(text: str, names: tuple[str, ...]) -> str:
+    try:
+        return known_stem(text, names)
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def add_parts(
-    commands: argparse._SubParsersAction[Any],
-    common: Sequence[Callable[[argparse.ArgumentParser], None]],
-) -> None:
-    """Add the four commands.
-
-    Args:
-        commands: of the whole command line.
-        common: add the groups of options that all commands share.
-    """
-    add = _command(commands, "add", "add stems that play to given ones")
-    add.add_argument("stems", nargs="+", type=stem_names, metavar="STEM", help=", ".join(STEMS))
-    _given(add, "--to", "what the new stems play to; backing=FILE is a bounced mix", required=True)
-    _region(add, "the region that gets a part")
-    fill = _command(commands, "fill", "play a range of a stem anew, and keep the rest")
-    fill.add_argument("stem", type=stem_name, metavar="STEM", help=", ".join(STEMS))
-    _given(fill, "--in", "the stem itself, and what it plays to", required=True)
-    _region(fill, "the range to play anew; one of its ends may be left out")
-    vary = _command(commands, "vary", "another take of a stem that is there")
-    vary.add_argument("source", type=given_file, metavar="[STEM=]FILE", help="the stem")
-    vary.add_argument(
-        "--strength",
-        type=float,
-        required=True,
-        metavar="X",
-        help="0, a light re-performance, to 1, a free new part",
-    )
-    _given(vary, "--to", "what the stem plays to", required=False)
-    _region(vary, "the region that gets another take")
-    generate = _command(commands, "generate", "stems made from nothing")
-    generate.add_argument(
-        "--seconds", type=seconds, required=True, metavar="S", help="length, or 1:04.250"
-    )
-    generate.add_argument(
-        "--stems", type=stem_names, metavar="LIST", help="such as bass,drums; default: all four"
-    )
-    generate.add_argument("--rate", type=positive, default=44_100, metavar="HZ", help="44100")
-    generate.add_argument("--channels", type=positive, default=1, metavar="N", help="default: 1")
-    for parser in (add, fill, vary, generate):
+def add_parts(commands: Commands) -> None:
+    """Add the four commands."""
+    for task, words in WORDS.items():
+        parser = add_command(commands, task, words, HELP[task])
+        add_subject(parser, task)
         parser.add_argument(
             "--out", type=Path, required=True, metavar="DIR", help="files go to DIR/<stem>.wav"
         )
-        for add_options in (_playing, *common):
-            add_options(parser)
+        add_options(parser, options_of(task, "command").values())
 
 
-def _command(
-    commands: argparse._SubParsersAction[Any], name: str, words: str
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=words,
-        description=f"{words[0].upper()}{words[1:]}.",
-        epilog=HELP[name],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    return parser
+def add_subject(parser: argparse.ArgumentParser, task: Task) -> None:
+    """Add what a part is made of and made for."""
+    if task == "add":
+        parser.add_argument(
+            "stems", nargs="+", type=stem_names, metavar="STEM", help=", ".join(STEMS)
+        )
+        _add_given(parser, "--to", "what the new stems play to; backing=FILE is a bounced mix")
+    elif task == "fill":
+        parser.add_argument("stem", type=stem_name, metavar="STEM", help=", ".join(STEMS))
+        _add_given(parser, "--in", "the stem itself, and what it plays to")
+    elif task == "vary":
+        parser.add_argument("source", type=given_file, metavar="[STEM=]FILE", help="the stem")
+        _add_given(parser, "--to", "what the stem plays to", required=False)
 
 
-def _given(parser: argparse.ArgumentParser, option: str, words: str, required: bool) -> None:
+def _add_given(
+    parser: argparse.ArgumentParser, option: str, words: str, required: bool = True
+) -> None:
     parser.add_argument(
         option,
         dest="given",
@@ -175,40 +149,4 @@ def _given(parser: argparse.ArgumentParser, option: str, words: str, required: b
         default=None if required else [],
         metavar="[STEM=]FILE",
         help=words,
-    )
-
-
-def _region(parser: argparse.ArgumentParser, words: str) -> None:
-    group = parser.add_argument_group(words)
-    group.add_argument("--start", type=seconds, metavar="S", help="seconds, or 1:04.250")
-    group.add_argument("--end", type=seconds, metavar="S", help="likewise; default: the end")
-
-
-def _playing(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("how the model plays (the defaults are the model's own)")
-    group.add_argument("--steps", type=int, metavar="N", help="diffusion steps, 1 or more")
-    group.add_argument("--solver", choices=("ddim", "dpm"), help="of the diffusion")
-    group.add_argument(
-        "--guidance",
-        type=float,
-        metavar="W",
-        help="0: ignores what is given, 1: plays to it, above 1: exaggerates",
-    )
-    group.add_argument("--eta", type=float, metavar="E", help="fresh noise per step, 0 to 1 (ddim)")
-    group.add_argument(
-        "--resample", type=int, default=1, metavar="N", help="do every step N times (RePaint)"
-    )
-    group.add_argument(
-        "--drafts",
-        type=positive,
-        metavar="N",
-        help="make N of every take, keep the one that agrees best with what is given",
-    )
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same take")
-    group.add_argument(
-        "--takes",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="N takes, with seeds from --seed on, in DIR/take-1 to take-N",
     )

@@ -6,15 +6,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandmate_bridge.arguments import UsageError
 from bandmate_bridge.console import say, say_json, warn
 from bandmate_bridge.interrupts import Interrupt
+from bandmate_bridge.parsing import UsageError
 from bandmate_bridge.part_arguments import Given
 from bandmate_bridge.progress_bar import progress_bar
 from bandmate_bridge.separate_command import check_name
 from bandmate_server import add_files, fill_file, generate_files, open_model, vary_file
 from bandmate_server.errors import AudioError, SettingsError
-from bandmate_server.settings import PartSettings, check_added, check_seconds, check_strength
+from bandmate_server.option_arguments import given
+from bandmate_server.options import CHANNELS, RATE, options_of
+from bandmate_server.settings import PartSettings, check_added, check_region, part_settings
 from bandmate_server.spec import BACKING
 
 if TYPE_CHECKING:
@@ -51,14 +53,10 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
 
 
 def _settings(options: argparse.Namespace) -> PartSettings:
-    names = ("steps", "solver", "guidance", "eta", "seed", "takes", "drafts", "resample")
-    chosen = {name: getattr(options, name) for name in (*names, "format", "bit_depth")}
-    start, end = getattr(options, "start", None), getattr(options, "end", None)
-    if end is not None and end <= (start or 0.0):
-        raise UsageError(
-            f"the region is empty: it starts at {start or 0.0:g} s and ends at {end:g} s"
-        )
-    return PartSettings(start=start, end=end, **chosen)
+    rows = options_of(options.command, "command").values()
+    settings = part_settings(given(options, rows, "settings"))
+    check_region(settings.start, settings.end)
+    return settings
 
 
 def _stems(options: argparse.Namespace) -> tuple[str, ...] | None:
@@ -92,15 +90,14 @@ def _check(
         SettingsError: if the command makes no sense.
     """
     if options.command == "generate":
-        check_seconds(options.seconds)
-    elif options.command == "add":
+        return
+    if options.command == "add":
         check_added(stems or (), tuple(given), BACKING in given)
     elif stems and stems[0] not in given:
         raise SettingsError(f"{stems[0]} is not among what is given with --in: add {stems[0]}=FILE")
     elif options.command == "vary":
         if stems == (BACKING,):
             raise SettingsError("a backing has no takes: name the stem that the file holds")
-        check_strength(options.strength)
     elif options.start is None and options.end is None:
         raise SettingsError("name the range to fill: --start and --end")
 
@@ -121,9 +118,15 @@ def _made(
         interrupt.begin()
         try:
             if options.command == "generate":
-                shape = {"rate": options.rate, "channels": options.channels}
                 return generate_files(
-                    model, options.seconds, options.out, settings, stems=stems, **shape, **how
+                    model,
+                    options.seconds,
+                    options.out,
+                    settings,
+                    stems=stems,
+                    rate=options.rate or RATE.default,
+                    channels=options.channels or CHANNELS.default,
+                    **how,
                 )
             assert stems is not None
             how["backing"] = given.get(BACKING)

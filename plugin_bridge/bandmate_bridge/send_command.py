@@ -7,30 +7,18 @@ from typing import Any
 
 import soundfile
 
-from bandmate_bridge.arguments import UsageError
 from bandmate_bridge.client import Client, connect
 from bandmate_bridge.console import say, say_json
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.job_events import Done, Progress
+from bandmate_bridge.parsing import UsageError
 from bandmate_bridge.part_arguments import Given
 from bandmate_bridge.progress_bar import progress_bar
 from bandmate_bridge.token_file import read_token
-from bandmate_server.errors import Cancelled, ServerError
-
-OPTIONS = (
-    "render",
-    "steps",
-    "solver",
-    "guidance",
-    "eta",
-    "seed",
-    "takes",
-    "resample",
-    "format",
-    "bit_depth",
-    "track",
-    "position",
-)
+from bandmate_server.errors import Cancelled, ServerError, SettingsError
+from bandmate_server.option_arguments import given
+from bandmate_server.options import END, START, options_of
+from bandmate_server.settings import check_region
 
 
 def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
@@ -96,30 +84,27 @@ def _report(options: argparse.Namespace, facts: dict[str, Any], text: str) -> No
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that the user gave."""
-    found = {name: getattr(options, name, None) for name in OPTIONS}
-    return {name: value for name, value in found.items() if value is not None}
+    """Return the request's JSON options: those that the user gave, but for the region."""
+    rows = options_of(options.action, "osc").values()
+    found = given(options, rows, "settings", "call", "mail")
+    return {name: value for name, value in found.items() if name not in (START.name, END.name)}
 
 
 def _submit(server: Client, options: argparse.Namespace) -> str:
     """Send the request for a job and return the job."""
     chosen, request = _chosen(options), options.request
     if options.action == "generate":
-        shape = {name: getattr(options, name) for name in ("stems", "rate", "channels")}
-        chosen |= {name: value for name, value in shape.items() if value is not None}
         return server.generate(options.seconds, chosen, request)
     if options.action == "separate":
-        if options.stems:
-            chosen["stems"] = list(options.stems)
-        start, frames = _region(options.input, options.start, options.end)
+        start, frames = _region(options.input, options)
         return server.separate(options.input, start, frames, chosen, request)
-    given: list[Given] = list(options.given)
+    files: list[Given] = list(options.given)
     if options.action == "vary":
-        given.insert(0, options.source)
+        files.insert(0, options.source)
     session: dict[str, Any] = {}
-    for role, path in given:
+    for role, path in files:
         session.setdefault(role, []).append(path)
-    start, frames = _region(str(given[0][1]), options.start, options.end)
+    start, frames = _region(str(files[0][1]), options)
     if options.action == "fill":
         if options.start is None and options.end is None:
             raise UsageError("name the range to fill: --start and --end")
@@ -132,15 +117,19 @@ def _submit(server: Client, options: argparse.Namespace) -> str:
     return server.add(wanted, session | region, chosen, request)
 
 
-def _region(file: str, start: float | None, end: float | None) -> tuple[int, int]:
-    """Return a region in samples of a file; -1 frames are all."""
+def _region(file: str, options: argparse.Namespace) -> tuple[int, int]:
+    """Return the region in samples of a file; -1 frames are all."""
+    start, end = options.start or 0.0, options.end
     if not start and end is None:
         return 0, -1
     try:
+        check_region(start, end)
         rate = soundfile.info(file).samplerate
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
     except (OSError, soundfile.SoundFileError) as error:
         raise UsageError(f"--start and --end need a file that is here: {error}") from error
-    first = round((start or 0.0) * rate)
+    first = round(start * rate)
     return first, -1 if end is None else round(end * rate) - first
 
 

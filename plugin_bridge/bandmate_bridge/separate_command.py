@@ -7,14 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandmate_bridge.arguments import UsageError
 from bandmate_bridge.console import fail, say, say_json, warn
 from bandmate_bridge.interrupts import Interrupt
+from bandmate_bridge.parsing import UsageError
 from bandmate_bridge.progress_bar import progress_bar
 from bandmate_server import open_model, separate_file
 from bandmate_server.errors import AudioError, BandmateError, Cancelled, SettingsError
+from bandmate_server.option_arguments import given
+from bandmate_server.options import TAKES, options_of
 from bandmate_server.separation import decide_diffusion
-from bandmate_server.settings import SeparateSettings
+from bandmate_server.settings import SeparateSettings, check_region, separate_settings, take_seeds
 
 if TYPE_CHECKING:
     from bandmate_server.session import Model
@@ -64,16 +66,12 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
 
 def _takes(options: argparse.Namespace) -> list[SeparateSettings]:
     """Return the settings of every take: the same but for the seed."""
-    names = ("stems", "start", "end", "render", "steps", "solver", "guidance", "eta", "seed")
-    chosen = {name: getattr(options, name) for name in (*names, "format", "bit_depth")}
-    if options.end is not None and options.end <= (options.start or 0.0):
-        raise UsageError(
-            f"the region is empty: it starts at {options.start or 0.0:g} s"
-            f" and ends at {options.end:g} s"
-        )
+    chosen = given(options, options_of("separate", "command").values(), "settings")
     try:
-        first = SeparateSettings(**chosen)
-        return [replace(first, seed=first.seed + take) for take in range(options.takes)]
+        first = separate_settings(chosen)
+        check_region(first.start, first.end)
+        seeds = take_seeds(first.seed, chosen.get(TAKES.name, TAKES.default))
+        return [replace(first, seed=seed) for seed in seeds]
     except SettingsError as error:
         raise UsageError(str(error)) from error
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bandmate_bridge.arguments import (
-    Parser,
-    _files,
-    _reporting,
-    _sampling,
-    positive,
-    seconds,
-)
-from bandmate_bridge.part_arguments import given_file, stem_name, stem_names
+from bandmate_bridge.parsing import Commands, add_command, add_printed
+from bandmate_bridge.part_arguments import WORDS, add_subject
 from bandmate_server.network import DEFAULT_HOST, DEFAULT_PORT
+from bandmate_server.option_arguments import (
+    add_option,
+    add_options,
+    add_value,
+    help_text,
+    option_type,
+)
+from bandmate_server.option_kinds import Whole
+from bandmate_server.options import DEVICE, ENGINE, JSON, MODEL, PRINTED, THREADS, Task, options_of
 
 SERVE_HELP = """\
 examples:
@@ -35,41 +37,28 @@ examples:
   bandmate send add guitar --to bass.wav drums.wav --out new
   bandmate send status
   bandmate send cancel JOB
+
+Several files of one stem are summed: --to bass.wav drums=kick.wav drums=snare.wav
 """
 
 
-def port_number(text: str) -> int:
-    """Return a port from 0 (any free one) to 65535.
-
-    Raises:
-        argparse.ArgumentTypeError: if it is none.
-    """
-    if not text.strip().isdecimal() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: give 0 to 65535")
-    return int(text)
+PORT = Whole(0, 65_535)
 
 
-def add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_serve(commands: Commands) -> None:
     """Add `bandmate serve` to the command line."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "serve",
-        help="the server for DAWs: OSC over UDP and TCP",
-        description="Take requests by OSC and do them one after the other, until Ctrl-C.",
-        epilog=SERVE_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "the server for DAWs: OSC over UDP and TCP",
+        SERVE_HELP,
+        "Take requests by OSC and do them one after the other, until Ctrl-C.",
     )
     where = parser.add_argument_group("where")
     where.add_argument(
         "--host", default=DEFAULT_HOST, metavar="ADDRESS", help=f"default: {DEFAULT_HOST}"
     )
-    where.add_argument(
-        "--port",
-        type=port_number,
-        default=DEFAULT_PORT,
-        metavar="N",
-        help=f"default: {DEFAULT_PORT}; 0: any free one",
-    )
+    add_value(where, "--port", PORT, "0: any free one", DEFAULT_PORT)
     where.add_argument(
         "--workdir",
         type=Path,
@@ -84,11 +73,11 @@ def add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
         metavar="DIR",
         help="a folder whose audio may be named in requests; may be given several times",
     )
-    where.add_argument(
+    add_value(
+        where,
         "--keep",
-        type=positive,
-        metavar="DAYS",
-        help="at the start, remove jobs that finished longer ago, with their stems; default: none",
+        Whole(1, metavar="DAYS"),
+        "at the start, remove jobs that finished longer ago, with their stems; default: none",
     )
     where.add_argument(
         "--token-file",
@@ -96,82 +85,56 @@ def add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
         metavar="FILE",
         help="holds what every request must carry; default: $BANDMATE_TOKEN",
     )
-    engine = parser.add_argument_group("model and device")
+    engine = parser.add_argument_group(ENGINE)
+    add_option(engine, MODEL)
     engine.add_argument(
-        "--model", default="mini", metavar="NAME|PATH", help="default: mini, which is built in"
-    )
-    engine.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
+        DEVICE.flag,
+        type=option_type(DEVICE),
         action="append",
-        help="one worker for each time it is given; default: auto",
+        metavar=DEVICE.kind.metavar,
+        help=help_text(DEVICE, "one worker for each time it is given"),
     )
-    engine.add_argument("--threads", type=positive, metavar="N", help="default: all cores")
-    printed = parser.add_argument_group("what is printed")
-    printed.add_argument("--json", action="store_true", help="one JSON object once it is ready")
+    add_option(engine, THREADS)
+    printed = parser.add_argument_group(PRINTED)
+    add_option(printed, JSON, words="one JSON object once it is ready")
     printed.add_argument("--verbose", action="store_true", help="log every request")
 
 
-def add_send(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_send(commands: Commands) -> None:
     """Add `bandmate send` to the command line."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "send",
-        help="hand a request to a running server",
-        description="Hand a request to a running `bandmate serve` and wait for its result.",
-        epilog=SEND_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "hand a request to a running server",
+        SEND_HELP,
+        "Hand a request to a running `bandmate serve` and wait for its result.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     separate = actions.add_parser("separate", help="stems of a song or region")
     separate.add_argument("input", metavar="INPUT", help="audio file, or put:NAME")
-    add = actions.add_parser("add", help="stems that play to given ones")
-    add.add_argument("stems", nargs="+", type=stem_names, metavar="STEM", help="such as guitar")
-    fill = actions.add_parser("fill", help="a range of one stem anew")
-    fill.add_argument("stem", type=stem_name, metavar="STEM", help="such as guitar")
-    vary = actions.add_parser("vary", help="another take of a stem")
-    vary.add_argument("source", type=given_file, metavar="[STEM=]FILE", help="the stem")
-    vary.add_argument(
-        "--strength", type=float, required=True, metavar="X", help="0: nearly the same, 1: all new"
-    )
-    for action, option in ((add, "--to"), (fill, "--in"), (vary, "--to")):
-        action.add_argument(
-            option,
-            dest="given",
-            nargs="+",
-            type=given_file,
-            required=action is not vary,
-            default=[],
-            metavar="[STEM=]FILE",
-            help="what is there; backing=FILE is a mix; several files of one stem are summed",
-        )
-    generate = actions.add_parser("generate", help="stems out of nothing")
-    generate.add_argument("--seconds", type=seconds, required=True, metavar="S", help="length")
-    generate.add_argument("--rate", type=positive, metavar="HZ", help="default: 44100")
-    generate.add_argument("--channels", type=positive, metavar="N", help="default: 1")
-    for action in (add, fill, vary, generate):
-        action.add_argument("--drafts", type=positive, metavar="N", help="keep the best of N")
-        action.add_argument("--resample", type=positive, metavar="N", help="RePaint, N times")
-    for action in (separate, generate):
-        action.add_argument("--stems", type=stem_names, metavar="LIST", help="default: all")
-    for action in (separate, add, fill, vary):
-        action.add_argument("--start", type=seconds, metavar="S", help="seconds, or 1:04.250")
-        action.add_argument("--end", type=seconds, metavar="S", help="likewise; default: the end")
-    separate.add_argument("--render", choices=("mask", "vocoder"), help="default: mask")
-    for action in (separate, add, fill, vary, generate):
-        _add_job_options(action)
+    _add_job(separate, "separate")
+    for task, words in WORDS.items():
+        part = actions.add_parser(task, help=words)
+        add_subject(part, task)
+        _add_job(part, task)
     status = actions.add_parser("status", help="how a job, or every job, is doing")
     status.add_argument("job", nargs="?", metavar="JOB")
-    actions.add_parser("cancel", help="stop a job").add_argument("job", metavar="JOB")
+    cancel = actions.add_parser("cancel", help="stop a job")
+    cancel.add_argument("job", metavar="JOB")
+    for action in (status, cancel):
+        add_printed(action)
     for action in actions.choices.values():
         server = action.add_argument_group("server")
-        server.add_argument("--host", default=DEFAULT_HOST, metavar="ADDRESS")
-        server.add_argument("--port", type=port_number, default=DEFAULT_PORT, metavar="N")
-        server.add_argument("--token-file", type=Path, metavar="FILE")
-        _reporting(action)
+        server.add_argument(
+            "--host", default=DEFAULT_HOST, metavar="ADDRESS", help=f"default: {DEFAULT_HOST}"
+        )
+        add_value(server, "--port", PORT, "of the server", DEFAULT_PORT)
+        server.add_argument(
+            "--token-file", type=Path, metavar="FILE", help="default: $BANDMATE_TOKEN"
+        )
 
 
-def _add_job_options(parser: Parser) -> None:
+def _add_job(parser: argparse.ArgumentParser, task: Task) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="copy the results there; default: leave them there"
     )
@@ -179,12 +142,4 @@ def _add_job_options(parser: Parser) -> None:
         "--no-wait", dest="wait", action="store_false", help="print the job and leave it to itself"
     )
     parser.add_argument("--request", metavar="ID", help="the same ID never does a thing twice")
-    mail = parser.add_argument_group("for a DAW")
-    mail.add_argument("--track", metavar="NAME", help="what new tracks are named after")
-    mail.add_argument(
-        "--position", type=int, metavar="N", help="in samples: put the result into the mailbox"
-    )
-    _files(parser)
-    _sampling(parser)
-    # What is not said is the server's to decide.
-    parser.set_defaults(format=None, solver=None, seed=None, takes=None)
+    add_options(parser, options_of(task, "send").values())

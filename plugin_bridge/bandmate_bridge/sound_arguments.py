@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bandmate_bridge.arguments import Parser, _reporting, positive, seconds
+from bandmate_bridge.parsing import Commands, add_command, add_printed
+from bandmate_server.option_arguments import add_option, add_value
+from bandmate_server.option_kinds import Seconds, Whole
+from bandmate_server.options import FORCE, START
 
 CAPTURE_HELP = """\
 examples:
@@ -27,38 +30,38 @@ def _device(text: str) -> str | int:
     return int(text) if text.isdecimal() else text
 
 
-def add_capture(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_capture(commands: Commands) -> None:
     """Add `bandmate capture` to the command line."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "capture",
-        help="record a region from a sound device, such as a DAW's output",
-        description="Record from a sound device (JACK, PipeWire, ALSA, ...) into a WAV file.",
-        epilog=CAPTURE_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "record a region from a sound device, such as a DAW's output",
+        CAPTURE_HELP,
+        "Record from a sound device (JACK, PipeWire, ALSA, ...) into a WAV file.",
     )
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--out", type=Path, metavar="FILE", help="a WAV file, 32-bit float")
     where.add_argument("--list", action="store_true", help="the devices there are")
-    parser.add_argument("--seconds", type=seconds, metavar="S", help="default: until Ctrl-C")
-    parser.add_argument("--channels", type=positive, default=2, metavar="N", help="default: 2")
-    parser.add_argument("--rate", type=positive, metavar="HZ", help="default: the device's own")
-    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    add_value(parser, "--seconds", Seconds(0.0), "how long, such as 12; default: until Ctrl-C")
+    add_value(parser, "--channels", Whole(1), "how many", 2)
+    add_value(parser, "--rate", Whole(1, metavar="HZ"), "default: the device's own")
+    add_option(parser, FORCE, words="replace a file that is there")
     _add_device(parser)
 
 
-def add_play(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_play(commands: Commands) -> None:
     """Add `bandmate play` to the command line."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "play",
-        help="hear stems together, with keys for solo and mute",
-        description="Play all stems of a folder together.",
-        epilog=PLAY_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "hear stems together, with keys for solo and mute",
+        PLAY_HELP,
+        "Play all stems of a folder together.",
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="a folder with stems")
     parser.add_argument("--solo", metavar="LIST", help="hear these alone, such as drums,bass")
     parser.add_argument("--mute", metavar="LIST", help="do not hear these")
-    parser.add_argument("--start", type=seconds, metavar="S", help="seconds, or 1:04.250")
+    add_option(parser, START)
     _add_device(parser)
 
 
@@ -69,4 +72,4 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|N",
         help="a number or a part of a name, as `bandmate capture --list` shows them",
     )
-    _reporting(parser)
+    add_printed(parser)

@@ -20,9 +20,8 @@ import soxr
 from bandmate_server.arrays import FloatArray
 from bandmate_server.broadcast import read_broadcast
 from bandmate_server.errors import AudioError
+from bandmate_server.spec import MAX_CHANNELS, MAX_RATE, MIN_RATE
 
-MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz
-MAX_CHANNELS = 8
 BLOCK_SECONDS = 1.0  # audio read at once while streaming
 REFERENCE_DB = -20.0  # dBFS, RMS of what the model hears
 MAX_GAIN_DB = 80.0

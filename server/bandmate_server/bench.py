@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bandmate_server.options import TAKES
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.requests import JobRequest
 from bandmate_server.session import Model
@@ -36,7 +37,7 @@ class Bench:
     @property
     def takes(self) -> int:
         """How many takes are wanted."""
-        return int(self.request.options.get("takes", 1))
+        return int(self.request.options.get(TAKES.name, TAKES.default))
 
     @property
     def out(self) -> Path:

@@ -7,11 +7,10 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from bandmate_server.errors import DeviceError
-
-Device = Literal["auto", "cpu", "cuda"]
+from bandmate_server.options import Device
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bandmate_server.arrays import FloatArray
+from bandmate_server.options import Solver
 from bandmate_server.panning import demixing
 from bandmate_server.progress import Monitor
 from bandmate_server.sampler import (
@@ -22,7 +23,6 @@ from bandmate_server.sampler import (
     trailing_steps,
 )
 from bandmate_server.session import Condition, Encoded, Model
-from bandmate_server.settings import Solver
 from bandmate_server.speeds import mean_shares
 from bandmate_server.windows import Layout, fade_weights
 

@@ -18,7 +18,7 @@ import soundfile
 from bandmate_server.arrays import FloatArray
 from bandmate_server.broadcast import Broadcast, clear_time_of_day
 from bandmate_server.errors import OutputError
-from bandmate_server.settings import BitDepth, Format
+from bandmate_server.options import BitDepth, Format
 
 MANIFEST = "manifest.json"
 SUBTYPES: dict[BitDepth, str] = {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}

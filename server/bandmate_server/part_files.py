@@ -21,6 +21,7 @@ from bandmate_server.manifest import (
     describe_model,
     describe_region,
 )
+from bandmate_server.options import CHANNELS, RATE
 from bandmate_server.output import BYTES, ResultFolder, StemFile
 from bandmate_server.part_tasks import STAGES
 from bandmate_server.parts import Part, Take
@@ -127,8 +128,8 @@ def generate_files(
     settings: PartSettings | None = None,
     *,
     stems: Sequence[str] | None = None,
-    rate: int = 44_100,
-    channels: int = 1,
+    rate: int = RATE.default,
+    channels: int = CHANNELS.default,
     force: bool = False,
     progress: Progress | None = None,
     cancel: Cancel | None = None,

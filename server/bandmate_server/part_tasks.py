@@ -13,6 +13,7 @@ import numpy as np
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import ArraySource, Source
 from bandmate_server.levelling import Task
+from bandmate_server.options import CHANNELS, RATE
 from bandmate_server.parts import Part
 from bandmate_server.planning import plan_generation, plan_part
 from bandmate_server.progress import Cancel, Monitor, Progress
@@ -118,8 +119,8 @@ def generate(
     settings: PartSettings | None = None,
     *,
     stems: Sequence[str] | None = None,
-    rate: int = 44_100,
-    channels: int = 1,
+    rate: int = RATE.default,
+    channels: int = CHANNELS.default,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> dict[str, FloatArray]:

@@ -15,12 +15,10 @@ from bandmate_server.errors import AudioError, RegionError
 from bandmate_server.hearing import SILENCE_RMS, Heard, Session, encode_span, hear, mixed
 from bandmate_server.joint import Context, Origin, Play, Sampling
 from bandmate_server.levelling import Level, Leveller, Task, Timeline
+from bandmate_server.options import MAX_SECONDS
 from bandmate_server.progress import Monitor
 from bandmate_server.session import Model
-from bandmate_server.settings import (
-    MAX_SECONDS,
-    PartSettings,
-)
+from bandmate_server.settings import PartSettings
 from bandmate_server.windows import Region, cross_fade, find_region, plan_windows
 
 OVERLAP = 1 / 16  # of a window, between neighbours at least: 0.64 s

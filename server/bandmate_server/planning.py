@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bandmate_server.audio import MAX_CHANNELS, MAX_RATE, MIN_RATE, Source
+from bandmate_server.audio import Source
 from bandmate_server.errors import SettingsError
 from bandmate_server.hearing import Session, lay_out
 from bandmate_server.levelling import Task
+from bandmate_server.options import CHANNELS, RATE, SECONDS, STRENGTH
 from bandmate_server.parts import Part
 from bandmate_server.progress import Monitor
 from bandmate_server.session import Model
@@ -15,9 +16,6 @@ from bandmate_server.settings import (
     PartSettings,
     check_added,
     check_names,
-    check_range,
-    check_seconds,
-    check_strength,
     check_wanted,
 )
 
@@ -46,7 +44,7 @@ def plan_part(
     """
     check_wanted(task.wanted, model.spec.stems)
     check_names(tuple(stems), model.spec.stems)
-    check_strength(task.strength)
+    STRENGTH.read(task.strength)
     if task.name == "add":
         check_added(task.wanted, tuple(stems), backing is not None)
         return Part(model, lay_out(stems, backing), task, settings, monitor)
@@ -81,9 +79,7 @@ def plan_generation(
     Raises:
         SettingsError: if a value is out of its range, or a stem unknown.
     """
-    check_seconds(seconds)
-    check_range("rate", rate, MIN_RATE, MAX_RATE)
-    check_range("channels", channels, 1, MAX_CHANNELS)
+    seconds, rate, channels = SECONDS.read(seconds), RATE.read(rate), CHANNELS.read(channels)
     if settings.start is not None or settings.end is not None:
         raise SettingsError("start and end have no meaning for what is generated from nothing")
     wanted = model.spec.stems if stems is None else tuple(stems)

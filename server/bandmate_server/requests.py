@@ -4,32 +4,45 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bandmate_server.errors import RequestError, SettingsError
+from bandmate_server.option_kinds import Whole
+from bandmate_server.options import (
+    END,
+    MAX_POSITION,
+    POSITION,
+    SECONDS,
+    START,
+    STRENGTH,
+    TAKES,
+    TASKS,
+    TRACK,
+    WANTED,
+    Option,
+    Task,
+    options_of,
+)
 from bandmate_server.protocol import Value
 from bandmate_server.settings import (
-    PartSettings,
-    SeparateSettings,
     check_added,
-    check_names,
-    check_seconds,
-    check_strength,
+    check_region,
+    check_stems,
     check_wanted,
+    part_settings,
+    separate_settings,
+    take_seeds,
 )
-from bandmate_server.spec import BACKING, OTHER
+from bandmate_server.spec import BACKING, MAX_CHANNELS, OTHER
 
 MAX_OPTIONS = 16 << 10  # characters of JSON
-MAX_TAKES = 16
-MAX_NAME = 200  # characters of a track name
 MAX_SUMMED = 64  # files of one sound
-MAX_CHANNELS = 8
 
 PUT = "put:"
 REGION = ("start", "frames")
+ALL = -1  # frames: from the start to the end
+_SAMPLES = Whole(ALL, MAX_POSITION)
 
 Sound = list[list[str]]  # what is summed, each one file or several mono ones, one per channel
 
@@ -108,12 +121,12 @@ class Mail:
     @classmethod
     def of(cls, options: dict[str, Any], default: str) -> Mail | None:
         """Return what options ask for, or None without a position."""
-        position = options.get("position")
-        if isinstance(position, float) and position.is_integer():
-            position = int(position)
-        if isinstance(position, bool) or not isinstance(position, int):
+        try:
+            position = POSITION.read(options.get(POSITION.name))
+        except SettingsError:
             return None
-        return cls(str(options.get("track") or default), position)
+        track = str(options.get(TRACK.name) or default)
+        return None if position is None else cls(track, position)
 
 
 def read_object(text: str, what: str) -> dict[str, Any]:
@@ -137,55 +150,6 @@ def read_object(text: str, what: str) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _whole(low: int, high: int) -> Callable[[str, Any], int]:
-    """Return a check for whole numbers, also as floats, as some JSON writers have them."""
-
-    def check(name: str, value: Any) -> int:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise RequestError(400, f"{name} is {str(value)[:80]}: expected {low} to {high}")
-        return value
-
-    return check
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise RequestError(400, f"{name} is {str(value)[:80]!r}: expected a number")
-    try:
-        found = float(value)
-    except OverflowError:
-        found = math.inf
-    if not math.isfinite(found):
-        raise RequestError(400, f"{name} is too large for a number")
-    return found
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or len(value) > MAX_NAME:
-        shown = str(value)[:80]
-        raise RequestError(400, f"{name} is {shown!r}: expected up to {MAX_NAME} characters")
-    return value
-
-
-def _bits(name: str, value: Any) -> str:
-    return _text(name, str(value) if value in (16, 24) else value)
-
-
-def read_stems(name: str, value: Any) -> list[str]:
-    """Return stems given as "bass,drums" or a list.
-
-    Raises:
-        RequestError: 400 if it is neither.
-    """
-    if isinstance(value, str):
-        value = [word.strip() for word in value.split(",") if word.strip()]
-    if not isinstance(value, list) or not value or len(value) > 16:
-        raise RequestError(400, f"{name} is {str(value)[:80]!r}: expected stems as in bass,drums")
-    return [_text(name, stem) for stem in value]
 
 
 def read_sound(name: str, value: Any) -> Sound:
@@ -225,10 +189,7 @@ def read_session(text: str, stems: tuple[str, ...]) -> dict[str, Any]:
     for key, value in session.items():
         if key not in known:
             raise RequestError(400, f"session has {key[:80]!r}: expected {', '.join(known)}")
-        if key in REGION:
-            found[key] = _whole(-1 if key == "frames" else 0, 2**62)(key, value)
-        else:
-            found[key] = read_sound(key, value)
+        found[key] = _SAMPLES.read(key, value) if key in REGION else read_sound(key, value)
     if not found.keys() - set(REGION):
         raise RequestError(400, f"session names no sound: expected some of {known[:-2]}")
     return found
@@ -236,16 +197,17 @@ def read_session(text: str, stems: tuple[str, ...]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Options:
-    """Checks of a task's options: by name, and all together."""
+    """A task's JSON options: their rows of the table, by name."""
 
-    checks: dict[str, Callable[[str, Any], Any]] = field(default_factory=dict)
-    together: Callable[[dict[str, Any]], object] = dict
+    task: Task
+    checks: dict[str, Option[Any]]
 
     def read(self, text: str) -> dict[str, Any]:
         """Return options from their JSON.
 
         Raises:
-            RequestError: 400 naming the option that is wrong.
+            RequestError: 400 if it is no JSON, or an option is unknown.
+            SettingsError: naming the option that is wrong.
         """
         options = {}
         for name, value in read_object(text, "options").items():
@@ -255,65 +217,15 @@ class Options:
                 known = ", ".join(self.checks)
                 raise RequestError(400, f"unknown option {name[:80]!r}: {hint}There are {known}")
             if value is not None:
-                options[name] = self.checks[name](name, value)
-        try:
-            self.together(options)
-        except SettingsError as error:
-            raise RequestError(400, str(error)) from error
+                options[name] = self.checks[name].read(value)
+        settings = separate_settings if self.task == "separate" else part_settings
+        chosen = settings(options)
+        take_seeds(chosen.seed, options.get(TAKES.name, TAKES.default))
+        check_region(chosen.start, chosen.end)
         return options
 
 
-MAIL_OPTIONS = {"track": _text, "position": _whole(0, 2**62)}
-FILE_OPTIONS = {"takes": _whole(1, MAX_TAKES), "format": _text, "bit_depth": _bits}
-SAMPLING_OPTIONS = {
-    "steps": _whole(0, 999),
-    "solver": _text,
-    "guidance": _number,
-    "eta": _number,
-    "seed": _whole(0, 2**63 - 1 - MAX_TAKES),
-}
-
-
-def separate_settings(options: dict[str, Any]) -> SeparateSettings:
-    """Return the engine's settings that options stand for.
-
-    Raises:
-        SettingsError: if a value is out of its range.
-    """
-    names = ("render", "steps", "solver", "guidance", "eta", "seed", "format", "bit_depth")
-    chosen = {name: options[name] for name in names if name in options}
-    if "stems" in options:
-        chosen["stems"] = tuple(options["stems"])
-    return SeparateSettings(**chosen)
-
-
-def part_settings(options: dict[str, Any]) -> PartSettings:
-    """Return the engine's settings of a new part that options stand for.
-
-    Raises:
-        SettingsError: if a value is out of its range.
-    """
-    names = [*SAMPLING_OPTIONS, *FILE_OPTIONS, "drafts", "resample"]
-    return PartSettings(**{name: options[name] for name in names if name in options})
-
-
-_COMMON_OPTIONS = SAMPLING_OPTIONS | FILE_OPTIONS | MAIL_OPTIONS
-_PART = Options(
-    {"drafts": _whole(1, 100), "resample": _whole(1, 100)} | _COMMON_OPTIONS, part_settings
-)
-OPTIONS = {
-    "/bandmate/separate": Options(
-        {"stems": read_stems, "render": _text} | _COMMON_OPTIONS, separate_settings
-    ),
-    "/bandmate/add": _PART,
-    "/bandmate/fill": _PART,
-    "/bandmate/vary": _PART,
-    "/bandmate/generate": Options(
-        {"stems": read_stems, "rate": _whole(8_000, 192_000), "channels": _whole(1, MAX_CHANNELS)}
-        | _PART.checks,
-        part_settings,
-    ),
-}
+OPTIONS = {f"/bandmate/{task}": Options(task, options_of(task, "osc")) for task in TASKS}
 
 
 def read_job(address: str, arguments: dict[str, Value], stems: tuple[str, ...]) -> JobRequest:
@@ -329,47 +241,63 @@ def read_job(address: str, arguments: dict[str, Value], stems: tuple[str, ...]) 
     """
     found: dict[str, Any] = dict(arguments)
     request = str(found.pop("req"))
-    options = OPTIONS[address].read(str(found.pop("options")))
-    if "wav" in found:
-        found["wav"] = read_sound("wav", found["wav"])
-        if len(found["wav"]) > 1:
-            raise RequestError(400, "wav is a list: expected one sound")
-    if "stems" in found:
-        found["stems"] = read_stems("stems", found["stems"])
-    if "session" in found:
-        found["session"] = read_session(str(found["session"]), stems)
-    _check_region(found)
     try:
-        _check_parts(found, options, stems)
+        options = OPTIONS[address].read(str(found.pop("options")))
+        _read_arguments(found, stems)
+        _check_region(found if "frames" in found else found.get("session", {}), options)
+        _check_stems(found, options, stems)
     except SettingsError as error:
         raise RequestError(400, str(error)) from error
     return JobRequest(request, address, found, options)
 
 
-def _check_region(found: dict[str, Any]) -> None:
-    if "frames" in found and not (found["frames"] == -1 or 1 <= found["frames"] <= 2**62):
-        raise RequestError(400, f"frames is {found['frames']}: expected 1 or more, or -1 (all)")
-    if "start" in found and not 0 <= found["start"] <= 2**62:
-        raise RequestError(400, f"start is {found['start']}: expected 0 or more")
+def _read_arguments(found: dict[str, Any], stems: tuple[str, ...]) -> None:
+    """Put what arguments stand for in their places.
+
+    Raises:
+        RequestError, SettingsError: naming what is wrong.
+    """
+    if "wav" in found:
+        found["wav"] = read_sound("wav", found["wav"])
+        if len(found["wav"]) > 1:
+            raise RequestError(400, "wav is a list: expected one sound")
+    if "session" in found:
+        found["session"] = read_session(str(found["session"]), stems)
+    for option in (WANTED, SECONDS, STRENGTH):
+        if option.name in found:
+            found[option.name] = option.read(found[option.name])
 
 
-def _check_parts(found: dict[str, Any], options: dict[str, Any], stems: tuple[str, ...]) -> None:
-    """Refuse what the engine would refuse later.
+def _check_region(region: dict[str, Any], options: dict[str, Any]) -> None:
+    """Check a region in samples, and that there is not one in seconds, too.
 
     Raises:
         SettingsError: naming what is wrong.
     """
-    if "stems" in options:
-        check_names(tuple(options["stems"]), (*stems, OTHER))
-    if "seconds" in found:
-        check_seconds(found["seconds"])
-    if "strength" in found:
-        check_strength(found["strength"])
+    start, frames = region.get("start", 0), region.get("frames", ALL)
+    if not (frames == ALL or 1 <= frames <= MAX_POSITION):
+        raise SettingsError(f"frames is {frames}: expected 1 or more, or {ALL} (all)")
+    if not 0 <= start <= MAX_POSITION:
+        raise SettingsError(f"start is {start}: expected 0 or more")
+    if options.keys() & {START.name, END.name} and (start, frames) != (0, ALL):
+        raise SettingsError(
+            f"the region is given twice: {start} and {frames} in samples, and in seconds by the"
+            f" options start and end: leave one out (0 and {ALL} samples are all)"
+        )
+
+
+def _check_stems(found: dict[str, Any], options: dict[str, Any], stems: tuple[str, ...]) -> None:
+    """Refuse stems that the engine would refuse later.
+
+    Raises:
+        SettingsError: naming what is wrong.
+    """
+    if WANTED.name in options:
+        check_stems(options[WANTED.name], stems, OTHER)
     given = tuple(name for name in found.get("session", {}) if name in stems)
     if "stems" in found:
-        wanted = tuple(found["stems"])
-        check_wanted(wanted, stems)
-        check_added(wanted, given, BACKING in found["session"])
+        check_wanted(found["stems"], stems)
+        check_added(found["stems"], given, BACKING in found["session"])
     if "stem" in found and found["stem"] not in given:
         there = ", ".join(given) or "none"
         raise SettingsError(f"stem {found['stem'][:80]!r} is not in the session: there are {there}")

@@ -12,13 +12,15 @@ from bandmate_server.bench import Bench
 from bandmate_server.errors import OutputError
 from bandmate_server.files import read_json, write_json
 from bandmate_server.jobs import REQUEST, RESULT, STEMS
+from bandmate_server.options import CHANNELS, RATE
 from bandmate_server.output import MANIFEST
 from bandmate_server.part_files import add_files, fill_file, generate_files, vary_file
 from bandmate_server.progress import Cancel, Progress
-from bandmate_server.requests import JobRequest, part_settings, separate_settings
+from bandmate_server.requests import JobRequest
 from bandmate_server.session import Model
 from bandmate_server.session_copy import SessionCopy, copy_session, crop
-from bandmate_server.snapshot import OpenSound, copy_sound, plan_span
+from bandmate_server.settings import part_settings, separate_settings, take_seeds
+from bandmate_server.snapshot import OpenSound, copy_sound, plan_span, requested_region
 from bandmate_server.tasks import Result, separate_file
 from bandmate_server.transfers import ServerFiles
 
@@ -66,20 +68,14 @@ def _separate(bench: Bench) -> tuple[int, list[Result]]:
     arguments = bench.request.arguments
     copy = bench.folder / INPUT
     with OpenSound(arguments["wav"], bench.files.open) as sound:
-        span = plan_span(
-            sound.name,
-            sound.frames,
-            sound.rate,
-            arguments["start"],
-            arguments["frames"],
-            bench.model.spec,
-        )
+        asked = requested_region(bench.request, sound.name, sound.rate, sound.frames)
+        span = plan_span(asked, sound.rate, sound.frames, bench.model.spec)
         copy_sound(sound, span, copy, bench.check)
     start, end = span.seconds
     settings = separate_settings(bench.request.options)
     results = []
-    for take in range(bench.takes):
-        chosen = replace(settings, start=start, end=end, seed=settings.seed + take)
+    for take, seed in enumerate(take_seeds(settings.seed, bench.takes)):
+        chosen = replace(settings, start=start, end=end, seed=seed)
         out = bench.work / f"take-{take + 1}"
         report, cancel = bench.share(take), bench.cancel
         results.append(
@@ -135,7 +131,7 @@ def _beside(bench: Bench, session: SessionCopy) -> dict[str, Any]:
 
 def _generate(bench: Bench) -> tuple[int, list[Result]]:
     options = bench.request.options
-    shape = {name: options[name] for name in ("rate", "channels") if name in options}
+    shape = {name: options[name] for name in (RATE.name, CHANNELS.name) if name in options}
     return 0, generate_files(
         bench.model,
         bench.request.arguments["seconds"],

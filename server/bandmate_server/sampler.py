@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from bandmate_server.arrays import FloatArray
-from bandmate_server.settings import Solver
+from bandmate_server.options import Solver
 from bandmate_server.spec import ScheduleSpec
 
 Told = TypeVar("Told")  # what one half of the guidance knows

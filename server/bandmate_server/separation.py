@@ -12,6 +12,7 @@ from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import Level, Resampler, Source, measure_level, read_blocks
 from bandmate_server.errors import SettingsError
 from bandmate_server.estimate import Diffusion, StemMels, diffusion_mels, mel_masks, separator_masks
+from bandmate_server.options import Solver
 from bandmate_server.progress import Monitor
 from bandmate_server.render import Track, render_masks
 from bandmate_server.session import Model
@@ -20,6 +21,7 @@ from bandmate_server.spec import OTHER, BandSpec, MelSpec
 from bandmate_server.windows import Tape, cross_fade, find_region, model_waves, plan_windows
 
 DEFAULT_STEPS = 8  # of a bundle that neither has a separator nor names a default
+DEFAULT_SOLVER: Solver = "ddim"
 
 Blocks = Iterator[tuple[FloatArray, FloatArray]]  # (audio (n, channels), stems (S, n, channels))
 
@@ -45,7 +47,8 @@ def decide_diffusion(model: Model, settings: SeparateSettings) -> Diffusion | No
     paper = spec.conditioning == "mixture"
     guidance = settings.guidance if settings.guidance is not None else defaults.get("guidance", 1.0)
     eta = settings.eta if settings.eta is not None else defaults.get("eta", 1.0 if paper else 0.0)
-    return Diffusion(steps, settings.solver, float(guidance), float(eta), settings.seed)
+    solver = settings.solver or DEFAULT_SOLVER
+    return Diffusion(steps, solver, float(guidance), float(eta), settings.seed)
 
 
 class Separation:

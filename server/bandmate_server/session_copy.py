@@ -12,9 +12,9 @@ import soundfile
 
 from bandmate_server.bench import Bench
 from bandmate_server.output import MANIFEST, StemFile
-from bandmate_server.requests import REGION, part_settings
-from bandmate_server.settings import PartSettings
-from bandmate_server.snapshot import OpenSound, Span, copy_sound, plan_span
+from bandmate_server.requests import REGION
+from bandmate_server.settings import PartSettings, part_settings
+from bandmate_server.snapshot import OpenSound, Span, copy_sound, plan_span, requested_region
 from bandmate_server.spec import BACKING
 from bandmate_server.tasks import Result
 
@@ -46,15 +46,14 @@ def copy_session(bench: Bench) -> SessionCopy:
     arguments = bench.request.arguments
     session, own = arguments["session"], arguments.get("stem")
     roles = sorted((role for role in session if role not in REGION), key=lambda role: role != own)
-    region = arguments if "frames" in arguments else session
     with ExitStack() as stack:
         sounds = {
             role: stack.enter_context(OpenSound(session[role], bench.files.open)) for role in roles
         }
         rate = sounds[roles[0]].rate
         length = max(math.ceil(sound.frames * rate / sound.rate) for sound in sounds.values())
-        start, frames = region.get("start", 0), region.get("frames", -1)
-        span = plan_span("the session", length, rate, start, frames, bench.model.spec)
+        asked = requested_region(bench.request, "the session", rate, length)
+        span = plan_span(asked, rate, length, bench.model.spec)
         folder = bench.folder / "inputs"
         folder.mkdir(exist_ok=True)
         given = {}

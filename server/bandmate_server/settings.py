@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from bandmate_server.errors import SettingsError
-
-Render = Literal["mask", "vocoder"]
-Solver = Literal["ddim", "dpm"]
-Format = Literal["wav", "flac"]
-BitDepth = Literal["16", "24", "32f"]
-
-MAX_STEPS = 999  # one less than the noise levels: the reference schedule allows no more
-MAX_SEED = 2**63 - 1
-MAX_TAKES = 100
-MAX_DRAFTS = 100
-MAX_RESAMPLE = 20
-MIN_SECONDS, MAX_SECONDS = 0.5, 1800.0  # of a new part
+from bandmate_server.options import (
+    FORMAT,
+    MAX_SEED,
+    RENDER,
+    RESAMPLE,
+    SEED,
+    TAKES,
+    BitDepth,
+    Format,
+    Render,
+    Solver,
+    Task,
+    options_of,
+)
 
 
 @dataclass(frozen=True)
 class SeparateSettings:
     """Settings of one separation; None leaves the choice to the model's defaults.
 
+    `options` says what each is, with its range and default.
+
     stems: those wanted as files of their own; the rest goes into `other`. None: all.
     start, end: the region, seconds from the beginning of the audio. None: its ends.
     render: "mask" filters the original audio; "vocoder" synthesises the stems.
     steps: 0 takes the separator, 1 and more as many diffusion steps.
-    guidance: weight of the mixture: 1 conditional, 0 unconditional, above 1 exaggerated.
-    eta: fresh noise of a DDIM step, from 0 (none) to 1.
     seed: of the diffusion noise; the separator needs none.
-    bit_depth: None is 32f for wav and 24 for flac.
 
     Raises:
         SettingsError: if a value is out of its range or of an unknown kind.
@@ -41,24 +42,19 @@ class SeparateSettings:
     stems: tuple[str, ...] | None = None
     start: float | None = None  # seconds
     end: float | None = None  # seconds
-    render: Render = "mask"
+    render: Render = RENDER.default
     steps: int | None = None
-    solver: Solver = "ddim"
+    solver: Solver | None = None
     guidance: float | None = None
     eta: float | None = None
-    seed: int = 0
-    format: Format = "wav"
+    seed: int = SEED.default
+    format: Format = FORMAT.default
     bit_depth: BitDepth | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
-        _check_choice("render", self.render, get_args(Render))
-        _check_choice("solver", self.solver, get_args(Solver))
+        _read_fields(self, "separate")
         _check_file_kind(self.format, self.bit_depth)
-        check_range("steps", self.steps, 0, MAX_STEPS)
-        check_range("seed", self.seed, 0, MAX_SEED)
-        check_range("guidance", self.guidance, 0.0, 100.0)
-        check_range("eta", self.eta, 0.0, 1.0)
 
     @property
     def stored_bit_depth(self) -> BitDepth:
@@ -70,16 +66,11 @@ class SeparateSettings:
 class PartSettings:
     """Settings of a new part; None leaves the choice to the model's defaults.
 
+    `options` says what each is, with its range and default.
+
     start, end: seconds from the beginning of what is given: the region that gets a part, or
         the range that is filled. None: its ends.
-    steps: of the diffusion, 1 or more.
-    guidance: 0 ignores what is given, 1 plays to it, above 1 exaggerates.
-    eta: fresh noise of a DDIM step, from 0 (none) to 1.
     seed: of the first take; every further one has the next.
-    takes: how many are written to files.
-    drafts: how many are made of every take; the one that agrees best with what is given is kept.
-    resample: how often every step is done, RePaint's way; 1 is plain.
-    bit_depth: None is 32f for wav and 24 for flac.
 
     Raises:
         SettingsError: if a value is out of its range or of an unknown kind.
@@ -91,25 +82,18 @@ class PartSettings:
     solver: Solver | None = None
     guidance: float | None = None
     eta: float | None = None
-    seed: int = 0
-    takes: int = 1
+    seed: int = SEED.default
+    takes: int = TAKES.default
     drafts: int | None = None
-    resample: int = 1
-    format: Format = "wav"
+    resample: int = RESAMPLE.default
+    format: Format = FORMAT.default
     bit_depth: BitDepth | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
-        if self.solver is not None:
-            _check_choice("solver", self.solver, get_args(Solver))
+        _read_fields(self, "add")
         _check_file_kind(self.format, self.bit_depth)
-        check_range("steps", self.steps, 1, MAX_STEPS)
-        check_range("takes", self.takes, 1, MAX_TAKES)
-        check_range("seed", self.seed, 0, MAX_SEED - MAX_TAKES)
-        check_range("drafts", self.drafts, 1, MAX_DRAFTS)
-        check_range("resample", self.resample, 1, MAX_RESAMPLE)
-        check_range("guidance", self.guidance, 0.0, 100.0)
-        check_range("eta", self.eta, 0.0, 1.0)
+        take_seeds(self.seed, self.takes)
 
     @property
     def stored_bit_depth(self) -> BitDepth:
@@ -117,9 +101,43 @@ class PartSettings:
         return _stored_bit_depth(self.format, self.bit_depth)
 
 
-def check_strength(strength: float) -> None:
-    """Raise SettingsError unless the strength of a variation is within 0..1."""
-    check_range("strength", strength, 0.0, 1.0)
+def separate_settings(chosen: Mapping[str, Any]) -> SeparateSettings:
+    """Return the settings that options stand for; those that go elsewhere are left out.
+
+    Raises:
+        SettingsError: if a value is out of its range.
+    """
+    return SeparateSettings(**_fields_of(SeparateSettings, chosen))
+
+
+def part_settings(chosen: Mapping[str, Any]) -> PartSettings:
+    """Return the settings of a new part that options stand for, likewise.
+
+    Raises:
+        SettingsError: if a value is out of its range.
+    """
+    return PartSettings(**_fields_of(PartSettings, chosen))
+
+
+def take_seeds(seed: int, takes: int) -> range:
+    """Return the seed of every take.
+
+    Raises:
+        SettingsError: if there are not so many seeds from the first one on.
+    """
+    if seed + takes - 1 > MAX_SEED:
+        raise SettingsError(
+            f"seed is {seed}: expected at most {MAX_SEED - takes + 1} for {takes} takes"
+        )
+    return range(seed, seed + takes)
+
+
+def check_region(start: float | None, end: float | None) -> None:
+    """Raise SettingsError if a region in seconds is empty, before its audio is opened."""
+    if end is not None and end <= (start or 0.0):
+        raise SettingsError(
+            f"the region is empty: it starts at {start or 0.0:g} s and ends at {end:g} s"
+        )
 
 
 def check_names(names: tuple[str, ...], known: tuple[str, ...]) -> None:
@@ -152,11 +170,6 @@ def check_added(wanted: tuple[str, ...], given: tuple[str, ...], backed: bool) -
             )
 
 
-def check_seconds(seconds: float) -> None:
-    """Raise SettingsError unless so many seconds of music can be made."""
-    check_range("length in seconds", seconds, MIN_SECONDS, MAX_SECONDS)
-
-
 def check_stems(wanted: tuple[str, ...] | None, known: tuple[str, ...], other: str) -> list[int]:
     """Return the indices in `known` of the wanted stems, in the order of `known`.
 
@@ -180,26 +193,23 @@ def check_stems(wanted: tuple[str, ...] | None, known: tuple[str, ...], other: s
     return found
 
 
+def _fields_of(settings: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    names = [field.name for field in fields(settings)]
+    return {name: chosen[name] for name in names if name in chosen}
+
+
+def _read_fields(settings: SeparateSettings | PartSettings, task: Task) -> None:
+    """Check every field by its row of the table, and keep it in the row's type."""
+    rows = options_of(task, "command")
+    for field in fields(settings):
+        value = rows[field.name].read(getattr(settings, field.name))
+        object.__setattr__(settings, field.name, value)
+
+
 def _stored_bit_depth(kind: Format, bits: BitDepth | None) -> BitDepth:
     return bits or ("24" if kind == "flac" else "32f")
 
 
 def _check_file_kind(kind: Format, bits: BitDepth | None) -> None:
-    _check_choice("format", kind, get_args(Format))
-    if bits is not None:
-        _check_choice("bit depth", bits, get_args(BitDepth))
     if kind == "flac" and bits == "32f":
         raise SettingsError("flac holds 16 or 24 bits, not 32f: choose wav or fewer bits")
-
-
-def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise SettingsError(f"unknown {what} {value!r}: expected one of {', '.join(choices)}")
-
-
-def check_range(what: str, value: float | None, low: float, high: float) -> None:
-    """Raise SettingsError unless a value is None or a finite number from low to high."""
-    if value is None:
-        return
-    if not (math.isfinite(value) and low <= value <= high):
-        raise SettingsError(f"{what} is {value}: expected {low} to {high}")

@@ -17,6 +17,9 @@ STEMS = ("bass", "drums", "guitar", "piano")
 OTHER = "other"
 BACKING = "backing"  # a bounced mix of what is not given stem by stem
 
+MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz, of audio that goes in or out
+MAX_CHANNELS = 8
+
 Prediction = Literal["eps", "v"]
 Conditioning = Literal["mixture", "learnt"]
 

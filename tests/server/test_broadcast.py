@@ -11,9 +11,10 @@ import soundfile
 from bandmate_server import output, separate_file
 from bandmate_server.audio import FileSource
 from bandmate_server.broadcast import Broadcast
+from bandmate_server.options import BitDepth
 from bandmate_server.output import StemFile
 from bandmate_server.session import Model
-from bandmate_server.settings import BitDepth, SeparateSettings
+from bandmate_server.settings import SeparateSettings
 
 RATE = 48_000
 PLACE = 20 * 3_600 * RATE  # frames; more than 32 bits hold

@@ -10,10 +10,10 @@ import pytest
 from bandmate_server.arrays import FloatArray
 from bandmate_server.errors import Cancelled
 from bandmate_server.joint import Context, Origin, Play, Sampling, part_steps
+from bandmate_server.options import Solver
 from bandmate_server.progress import Monitor
 from bandmate_server.sampler import cumulative_alphas
 from bandmate_server.session import Condition, Model
-from bandmate_server.settings import Solver
 from bandmate_server.spec import MINI, PAPER, ModelSpec
 from bandmate_server.windows import Layout
 

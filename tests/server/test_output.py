@@ -15,8 +15,8 @@ from bandmate_server import output
 from bandmate_server.audio import FileSource
 from bandmate_server.broadcast import Broadcast
 from bandmate_server.errors import OutputError
+from bandmate_server.options import BitDepth, Format
 from bandmate_server.output import ResultFolder, StemFile
-from bandmate_server.settings import BitDepth, Format
 
 
 def everything_in(folder: Path) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bandmate_server.arrays import FloatArray
+from bandmate_server.options import Solver
 from bandmate_server.sampler import (
     Estimate,
     Known,
@@ -21,7 +22,6 @@ from bandmate_server.sampler import (
     sample,
     trailing_steps,
 )
-from bandmate_server.settings import Solver
 from bandmate_server.spec import ScheduleSpec
 
 ALPHAS = cumulative_alphas(ScheduleSpec())

@@ -24,8 +24,8 @@ from bandmate_server.errors import (
     RegionError,
     SettingsError,
 )
+from bandmate_server.options import BitDepth, Format
 from bandmate_server.session import Model
-from bandmate_server.settings import BitDepth, Format
 
 NAMES = ["bass", "drums", "guitar", "piano", "other"]
 DIFFUSION = SeparateSettings(steps=2)

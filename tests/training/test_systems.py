@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bandmate_server.options import Solver
 from bandmate_server.session import Model
-from bandmate_server.settings import SeparateSettings, Solver
+from bandmate_server.settings import SeparateSettings
 from bandmate_server.spec import STEMS
 from bandmate_server.tasks import separate
 from bandmate_training import clips, systems

@@ -12,8 +12,8 @@ from typing import get_args
 import numpy as np
 from matplotlib.figure import Figure
 
+from bandmate_server.options import Solver
 from bandmate_server.session import Model
-from bandmate_server.settings import Solver
 from bandmate_training.clips import Clip
 from bandmate_training.listening import Listener
 from bandmate_training.scoring import Score, read_example, score

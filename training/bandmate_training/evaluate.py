@@ -15,6 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from bandmate_server.errors import CorpusError, SettingsError
+from bandmate_server.option_arguments import add_option, add_value, option_type
+from bandmate_server.option_kinds import Number, Seconds, Whole
+from bandmate_server.options import (
+    DEVICE,
+    DRAFTS,
+    GUIDANCE,
+    MODEL,
+    PART_STEPS,
+    SEED,
+    SOLVER,
+    STEPS,
+    TAKES,
+    THREADS,
+)
+from bandmate_server.separation import DEFAULT_SOLVER
 from bandmate_server.session import Model, open_model
 from bandmate_training import curve, generation_command, tables
 from bandmate_training.arrangements import ARRANGEMENTS
@@ -37,6 +52,8 @@ from bandmate_training.systems import (
 NO_MODEL = "none"
 REPORT, FIGURES, CURVE = "separation.md", "separation.json", "curve"
 MEL_TABLE = "2"
+SHARE = Number(0.0, 1.0, metavar="W")
+CLIP_SECONDS = Seconds(1.0, 600.0)
 TABLES = ("1", MEL_TABLE, "3", "context-fit", "vocoder")
 
 EPILOG = """\
@@ -70,42 +87,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--corpus", type=Path, required=True, help="folder of <split>/<track>/<stem>.wav, any rate")
     add("--out", type=Path, required=True, help="folder of the report, made if missing")
     add("--split", default="validation", help="default: validation")
-    add("--model", default="mini", help="bundle's name or folder; none: no model (default: mini)")
+    add_option(parser, MODEL, words="bundle's name or folder; none: no model")
     add("--estimates", type=Path, action="append", default=[], metavar="DIR",
         help="another system's stems, laid out like the corpus; may be repeated")  # fmt: skip
-    add("--clips", type=positive, default=100, metavar="N", help="how many (default 100)")
-    add("--seconds", type=clip_seconds, default=10.24, metavar="S", help="of each (default 10.24)")
-    add("--pan", type=_share, default=0.0, metavar="W",
-        help="place mono sources up to W (0 to 1) to the sides (default 0: mono)")  # fmt: skip
-    add("--room", type=_share, default=0.0, metavar="W",
-        help="put each in a stereo room, up to W (0 to 1) wet (default 0: dry)")  # fmt: skip
-    add("--seed", type=int, default=0, help="chooses the clips, draws the noise (default 0)")
+    add_value(parser, "--clips", Whole(1), "how many", 100)
+    add_value(parser, "--seconds", CLIP_SECONDS, "of each", 10.24)
+    add_value(parser, "--pan", SHARE, "place mono sources up to W (0 to 1) to the sides", 0.0)
+    add_value(parser, "--room", SHARE, "put each in a stereo room, up to W (0 to 1) wet", 0.0)
+    add_value(parser, SEED.flag, SEED.kind, "chooses the clips, draws the noise", SEED.default)
     add("--steps", type=_steps, default=(4,), metavar="N,N",
         help="diffusion steps to report beside the separator; 0: none (default 4)")  # fmt: skip
-    add("--solver", choices=("ddim", "dpm"), default="ddim", help="of --steps (default: ddim)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
-    add("--threads", type=positive, help="of ONNX Runtime (default: all cores)")
+    add_value(parser, SOLVER.flag, SOLVER.kind, "of --steps", DEFAULT_SOLVER)
+    add_option(parser, DEVICE)
+    add_option(parser, THREADS)
     add("--curve", action="store_true", help="also measure error against number of steps")
-    add("--curve-clips", type=positive, default=12, metavar="N", help="for it (default 12)")
+    add_value(parser, "--curve-clips", Whole(1), "for it", 12)
     add("--table", nargs="+", choices=TABLES, default=[], help="reports to make instead, see below")
     add("--system", type=_named, action="append", default=[], metavar="NAME=DIR",
         help="another system's output, see below; may be repeated")  # fmt: skip
     add("--vggish", type=Path, metavar="FILE",
         help="VGGish weights (torchvggish's) for the distances; default: musicnn")  # fmt: skip
     add("--arrangements", type=_arrangements, metavar="B,BD", help="of table 1 (default: all 14)")
-    add("--takes", type=positive, default=2, metavar="N", help="of context-fit (default 2)")
-    add("--part-steps", type=positive, metavar="N", help="of generation (default: the model's)")
-    add("--guidance", type=float, metavar="W", help="of generation (default: the model's)")
-    add("--drafts", type=positive, metavar="N", help="of every take (default: the model's)")
-    add("--seeds", type=positive, default=3, metavar="N", help="of it, to average (default 3)")
+    add_value(parser, TAKES.flag, TAKES.kind, "of context-fit", 2)
+    add_playing(parser)
+    add_option(parser, DRAFTS, words="of every take")
+    add_value(parser, "--seeds", Whole(1), "of --curve, to average", 3)
 
 
-def positive(text: str) -> int:
-    """Read a number of 1 or more."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
+def add_playing(parser: argparse.ArgumentParser) -> None:
+    """Add how the model plays generated parts."""
+    add_option(parser, PART_STEPS, flag="--part-steps", words="of generation")
+    add_option(parser, GUIDANCE, words="of generation")
 
 
 def _named(text: str) -> tuple[str, Path]:
@@ -122,26 +134,8 @@ def _arrangements(text: str) -> list[str]:
     return chosen
 
 
-def _within(text: str, low: float, high: float) -> float:
-    value = float(text)
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text} is not within {low:g} to {high:g}")
-    return value
-
-
-def _share(text: str) -> float:
-    return _within(text, 0.0, 1.0)
-
-
-def clip_seconds(text: str) -> float:
-    """Read a clip's length in seconds."""
-    return _within(text, 1.0, 600.0)
-
-
 def _steps(text: str) -> tuple[int, ...]:
-    values = tuple(int(part) for part in text.split(","))
-    if not all(0 <= value <= 999 for value in values):
-        raise argparse.ArgumentTypeError(f"{text} is not a list of numbers within 0 to 999")
+    values = [option_type(STEPS)(part) for part in text.split(",")]
     return tuple(value for value in values if value)
 
 

@@ -11,12 +11,15 @@ import numpy as np
 import soundfile as sf
 
 from bandmate_server.errors import CorpusError
+from bandmate_server.option_arguments import add_option, add_value
+from bandmate_server.option_kinds import Whole
+from bandmate_server.options import DEVICE, MODEL, SEED, TAKES, THREADS
 from bandmate_server.session import Model, open_model
 from bandmate_server.settings import PartSettings
 from bandmate_server.spec import MEL, STEMS
 from bandmate_training.clips import Clip, choose_clips, find_folders
 from bandmate_training.engine_performer import played_by
-from bandmate_training.evaluate import clip_seconds, positive
+from bandmate_training.evaluate import CLIP_SECONDS, add_playing
 from bandmate_training.listen_page import Example, Sound, build_page
 from bandmate_training.performers import Performer
 from bandmate_training.report import prepare, progress_bar
@@ -42,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--song", type=Path, help="folder of one song: <stem>.wav or .flac")
     add("--out", type=Path, required=True, help="folder of the page, made if missing")
     add("--split", default="validation", help="default: validation")
-    add("--model", default="mini", help="bundle's name or folder (default: mini)")
+    add_option(parser, MODEL, words="bundle's name or folder")
     add(
         "--tracks",
         type=_names,
@@ -52,13 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--stems", type=_names, default=list(STEMS), metavar="A,B",
         help="parts to add, one example each (default: all four)")  # fmt: skip
-    add("--takes", type=int, choices=range(1, 10), default=3, help="of each (default 3)")
-    add("--seconds", type=clip_seconds, default=8.0, metavar="S", help="of each clip (default 8)")
-    add("--seed", type=int, default=0, help="chooses the clips; of the first take (default 0)")
-    add("--part-steps", type=positive, metavar="N", help="of generation (default: the model's)")
-    add("--guidance", type=float, metavar="W", help="of generation (default: the model's)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
-    add("--threads", type=positive, help="of ONNX Runtime (default: all cores)")
+    add_value(parser, TAKES.flag, Whole(1, 9), "of each", 3)
+    add_value(parser, "--seconds", CLIP_SECONDS, "of each clip", 8.0)
+    add_value(parser, SEED.flag, SEED.kind, "chooses the clips; of the first take", SEED.default)
+    add_playing(parser)
+    add_option(parser, DEVICE)
+    add_option(parser, THREADS)
 
 
 def _names(text: str) -> list[str]:

@@ -15,11 +15,12 @@ import torch
 
 from bandmate_server.audio import ArraySource
 from bandmate_server.estimate import MASK_POWER, StemMels, diffusion_mels, mel_masks
+from bandmate_server.options import Solver
 from bandmate_server.progress import Monitor
 from bandmate_server.render import Track, render_masks
 from bandmate_server.separation import decide_diffusion
 from bandmate_server.session import Model
-from bandmate_server.settings import SeparateSettings, Solver
+from bandmate_server.settings import SeparateSettings
 from bandmate_server.spec import MEL, MINI, OTHER, STEMS, BandSpec, MelSpec
 from bandmate_server.tasks import separate
 from bandmate_server.windows import Layout, Region, cross_fade, model_waves, plan_windows
