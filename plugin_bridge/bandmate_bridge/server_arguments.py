@@ -42,7 +42,15 @@ Several files of one stem are summed: --to bass.wav drums=kick.wav drums=snare.w
 """
 
 
-PORT = Whole(0, 65_535)
+def port_number(text: str) -> int:
+    """Return a port from 0 (any free one) to 65535.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is none.
+    """
+    if not text.strip().isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give 0 to 65535")
+    return int(text)
 
 
 def add_serve(commands: Commands) -> None:
@@ -58,7 +66,13 @@ def add_serve(commands: Commands) -> None:
     where.add_argument(
         "--host", default=DEFAULT_HOST, metavar="ADDRESS", help=f"default: {DEFAULT_HOST}"
     )
-    add_value(where, "--port", PORT, "0: any free one", DEFAULT_PORT)
+    where.add_argument(
+        "--port",
+        type=port_number,
+        default=DEFAULT_PORT,
+        metavar="N",
+        help=f"default: {DEFAULT_PORT}; 0: any free one",
+    )
     where.add_argument(
         "--workdir",
         type=Path,
@@ -128,7 +142,13 @@ def add_send(commands: Commands) -> None:
         server.add_argument(
             "--host", default=DEFAULT_HOST, metavar="ADDRESS", help=f"default: {DEFAULT_HOST}"
         )
-        add_value(server, "--port", PORT, "of the server", DEFAULT_PORT)
+        server.add_argument(
+            "--port",
+            type=port_number,
+            default=DEFAULT_PORT,
+            metavar="N",
+            help=f"default: {DEFAULT_PORT}",
+        )
         server.add_argument(
             "--token-file", type=Path, metavar="FILE", help="default: $BANDMATE_TOKEN"
         )

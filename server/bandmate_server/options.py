@@ -111,7 +111,7 @@ class Option(Generic[T]):
 WANTED = Option(
     "stems",
     Stems(),
-    "such as bass,drums",
+    "those wanted, such as bass,drums",
     None,
     unset="all",
     tasks=("separate", "generate"),

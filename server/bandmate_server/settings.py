@@ -152,7 +152,7 @@ def check_names(names: tuple[str, ...], known: tuple[str, ...]) -> None:
 def check_wanted(wanted: tuple[str, ...], known: tuple[str, ...]) -> None:
     """Raise SettingsError unless at least one stem is wanted, and all are the model's."""
     if not wanted:
-        raise SettingsError(f"name at least one stem of {', '.join(known)}")
+        raise SettingsError(f"no stems are wanted: name at least one stem of {', '.join(known)}")
     check_names(wanted, known)
 
 
