@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +11,10 @@ import soundfile
 
 from bandmate_server.bench import Bench
 from bandmate_server.output import MANIFEST, StemFile
-from bandmate_server.requests import REGION, part_settings
+from bandmate_server.regions import measure_session, open_session, region_of
+from bandmate_server.requests import part_settings
 from bandmate_server.settings import PartSettings
-from bandmate_server.snapshot import OpenSound, Span, copy_sound, plan_span
+from bandmate_server.snapshot import Span, copy_sound, plan_span
 from bandmate_server.spec import BACKING
 from bandmate_server.tasks import Result
 
@@ -43,17 +43,10 @@ def copy_session(bench: Bench) -> SessionCopy:
         RegionError: if the region does not lie inside the session.
         OutputError: if the copy cannot be written.
     """
-    arguments = bench.request.arguments
-    session, own = arguments["session"], arguments.get("stem")
-    roles = sorted((role for role in session if role not in REGION), key=lambda role: role != own)
-    region = arguments if "frames" in arguments else session
     with ExitStack() as stack:
-        sounds = {
-            role: stack.enter_context(OpenSound(session[role], bench.files.open)) for role in roles
-        }
-        rate = sounds[roles[0]].rate
-        length = max(math.ceil(sound.frames * rate / sound.rate) for sound in sounds.values())
-        start, frames = region.get("start", 0), region.get("frames", -1)
+        sounds = open_session(bench.request, bench.files.open, stack)
+        rate, length = measure_session(sounds)
+        start, frames = region_of(bench.request)
         span = plan_span("the session", length, rate, start, frames, bench.model.spec)
         folder = bench.folder / "inputs"
         folder.mkdir(exist_ok=True)

@@ -107,6 +107,18 @@ class OpenSound:
                     )
 
 
+def check_region(name: str, length: int, start: int, frames: int) -> int:
+    """Return how many frames a region has; arguments and errors are those of `plan_span`."""
+    if frames < 0:
+        frames = max(length - start, 0)
+    if start < 0 or frames < 1 or start + frames > length:
+        raise RegionError(
+            f"the region is frames {start} to {start + frames} of {name}:"
+            f" expected 1 or more frames within its {length}"
+        )
+    return frames
+
+
 def plan_span(name: str, length: int, rate: int, start: int, frames: int, spec: ModelSpec) -> Span:
     """Return what to copy for a region: it, and up to one window on either side.
 
@@ -121,13 +133,7 @@ def plan_span(name: str, length: int, rate: int, start: int, frames: int, spec: 
     Raises:
         RegionError: if the region does not lie inside the sound.
     """
-    if frames < 0:
-        frames = length - start
-    if start < 0 or frames < 1 or start + frames > length:
-        raise RegionError(
-            f"the region is frames {start} to {start + frames} of {name}:"
-            f" expected 1 or more frames within its {length}"
-        )
+    frames = check_region(name, length, start, frames)
     margin = math.ceil(spec.window_samples * rate / spec.mel.sample_rate)
     first, stop = max(start - margin, 0), min(start + frames + margin, length)
     return Span(first, stop, start, frames, rate)
