@@ -9,7 +9,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from bandmate_server.errors import ProtocolError, ServerError
-from bandmate_server.protocol import FrameSplitter, Message, Value, decode, encode, flatten, frame
+from bandmate_server.framing import FrameSplitter, frame
+from bandmate_server.network import show_address
+from bandmate_server.protocol import Message, Value, decode, encode, flatten
 
 CHUNK = 1 << 18  # bytes read from the socket at once
 REPLIES = ("/bandmate/reply", "/bandmate/error")
@@ -29,7 +31,7 @@ class Connection:
     """
 
     def __init__(self, host: str, port: int, token: str | None, timeout: float):
-        self.where = f"{host}:{port}"
+        self.where = show_address(host, port)
         self.events: deque[Message] = deque()
         self._token, self._timeout = token, timeout
         self._splitter = FrameSplitter()

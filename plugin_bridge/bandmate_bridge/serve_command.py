@@ -11,6 +11,7 @@ from bandmate_bridge.console import say, say_json
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.token_file import read_token
 from bandmate_server.bundle import find_bundle
+from bandmate_server.network import show_address
 from bandmate_server.osc import Server, ServerSettings
 from bandmate_server.structured_log import start_logging
 
@@ -45,9 +46,8 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
             about = {"host": settings.host, "port": port, "workdir": workdir, "pid": os.getpid()}
             say_json(about)
         else:
-            say(
-                f"bandmate listens on {settings.host}:{port} (OSC, UDP and TCP), works in {workdir}"
-            )
+            where = show_address(settings.host, port)
+            say(f"bandmate listens on {where} (OSC, UDP and TCP), works in {workdir}")
 
     interrupt.begin()
     asyncio.run(server.run(interrupt.requested, ready))

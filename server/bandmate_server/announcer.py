@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 from bandmate_server.peers import Peer
-from bandmate_server.protocol import encode
+from bandmate_server.protocol import encode_plain
 
 MAX_SUBSCRIBERS = 64
 MAX_LISTENERS = 16  # of one job
@@ -43,9 +43,20 @@ class Announcer:
         for listeners in self._listeners.values():
             listeners.pop(peer.key, None)
 
+    def listens(self, peer: Peer) -> bool:
+        """Return whether a peer waits for events."""
+        groups = (self._subscribers, *self._listeners.values())
+        return any(peer.key in group for group in groups)
+
+    def share(self, answer: bytes, asker: Peer) -> None:
+        """Send subscribers what was answered to somebody else."""
+        for peer in self._subscribers.values():
+            if peer.key != asker.key and len(answer) <= peer.limit:
+                peer.offer(answer)
+
     def announce(self, job: str, address: str, types: str, *values: object) -> None:
         """Send an event of a job; after /bandmate/done nobody follows it any more."""
-        event = encode(address, types, *values)
+        event = encode_plain(address, types, *values)
         progress = address == "/bandmate/progress"
         for peer in (self._listeners.get(job, {}) | self._subscribers).values():
             (peer.offer if progress else peer.send)(event)

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from bandmate_server.announcer import Announcer
-from bandmate_server.errors import ProtocolError, ServerError
+from bandmate_server.connections import Datagrams, TcpConnections
+from bandmate_server.endpoints import Address, Endpoint, open_endpoints
+from bandmate_server.errors import ServerError
 from bandmate_server.files import write_json
 from bandmate_server.jobs import JobStore
 from bandmate_server.lock import lock_folder
 from bandmate_server.network import DEFAULT_HOST, DEFAULT_PORT, is_loopback
 from bandmate_server.paths import AllowedFolders
-from bandmate_server.peers import TcpPeer, UdpPeer
-from bandmate_server.protocol import FrameSplitter, encode
+from bandmate_server.peers import UdpPeer
 from bandmate_server.queueing import JobQueue
 from bandmate_server.service import Service, Surroundings
 from bandmate_server.transfers import ServerFiles, Transfers
@@ -30,10 +28,6 @@ from bandmate_server.worker import WorkerSettings
 from bandmate_server.workers import WorkerProcess
 
 TICK_SECONDS = 0.1
-UDP_BUFFER = 4 << 20  # bytes that wait for us while we are busy
-MAX_CONNECTIONS = 256
-PARTIAL_SECONDS = 30.0  # that a TCP packet may take to arrive
-PORT_TRIES = 20
 LEAST_TOKEN = 16  # characters
 SECONDS_PER_DAY = 86_400
 
@@ -116,10 +110,13 @@ class Server:
             Transfers(self._workdir),
             self._engine,
             settings.token,
+            self._reach,
         )
         self._service = Service(around)
         self._workers: list[WorkerProcess] = []
-        self._connections: set[_TcpConnection] = set()
+        self._connections = TcpConnections(self._service, self._announcer)
+        self._listeners: list[asyncio.Server] = []
+        self._datagrams: list[asyncio.DatagramTransport] = []
 
     async def run(self, stop: Callable[[], bool], ready: Callable[[int], None]) -> None:
         """Serve until `stop` says so.
@@ -131,9 +128,10 @@ class Server:
         Raises:
             ServerError: if the port cannot be had.
         """
-        loop = asyncio.get_running_loop()
-        datagrams, listener, port = await self._open_ports(loop)
+        endpoints = open_endpoints(self._settings.host, self._settings.port)
+        port = endpoints[0].port
         try:
+            await self._open(endpoints)
             self._queue.recover()
             self._workers = [self._worker(device) for device in self._settings.devices]
             self._queue.employ(self._workers)
@@ -141,14 +139,11 @@ class Server:
             ready(port)
             while not stop():
                 self._queue.tick()
-                self._drop_unfinished()
+                self._connections.drop_unfinished()
                 await asyncio.sleep(TICK_SECONDS)
         finally:
             _logger.info("stopping")
-            listener.close()
-            datagrams.close()
-            for connection in list(self._connections):
-                connection.close()
+            self._close()
             await self._queue.stop()
             (self._workdir / "server.json").unlink(missing_ok=True)
             if self._lock is not None:
@@ -181,113 +176,29 @@ class Server:
         except OSError as error:
             raise ServerError(f"cannot write to {self._workdir}: {error.strerror}") from error
 
-    async def _open_ports(
-        self, loop: asyncio.AbstractEventLoop
-    ) -> tuple[asyncio.DatagramTransport, asyncio.Server, int]:
-        """Open TCP and UDP on the same port; a free one may be free for one of them only."""
-        host, wanted = self._settings.host, self._settings.port
-        for _ in range(PORT_TRIES):
-            try:
-                listener = await loop.create_server(
-                    lambda: _TcpConnection(self._service, self._announcer, self._connections),
-                    host,
-                    wanted,
-                )
-                port: int = listener.sockets[0].getsockname()[1]
-            except OSError as error:
-                raise ServerError(f"cannot listen on {host}:{wanted}: {error}") from error
-            try:
-                datagrams, _ = await loop.create_datagram_endpoint(
-                    lambda: _Datagrams(self._service), local_addr=(host, port)
-                )
-            except OSError as error:
-                listener.close()
-                if wanted:
-                    raise ServerError(f"cannot listen on {host}:{wanted}: {error}") from error
-                continue
-            raw = datagrams.get_extra_info("socket")
-            with contextlib.suppress(OSError):
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER)
-            return datagrams, listener, port
-        raise ServerError(f"no port on {host} is free for both UDP and TCP")
+    async def _open(self, endpoints: list[Endpoint]) -> None:
+        """Take packets from the sockets of all addresses."""
+        loop = asyncio.get_running_loop()
+        for endpoint in endpoints:
+            self._listeners.append(
+                await loop.create_server(self._connections.make, sock=endpoint.tcp)
+            )
+            datagrams, _ = await loop.create_datagram_endpoint(
+                lambda: Datagrams(self._service), sock=endpoint.udp
+            )
+            self._datagrams.append(datagrams)
 
-    def _drop_unfinished(self) -> None:
-        """Close connections whose packet has stopped half-way."""
-        now = time.monotonic()
-        for connection in list(self._connections):
-            if connection.partial_since and now - connection.partial_since > PARTIAL_SECONDS:
-                _logger.warning("a TCP packet stopped half-way: connection closed")
-                connection.close()
+    def _close(self) -> None:
+        """Take no more packets."""
+        for listener in self._listeners:
+            listener.close()
+        for datagrams in self._datagrams:
+            datagrams.close()
+        self._connections.close()
 
-
-class _Datagrams(asyncio.DatagramProtocol):
-    """The UDP socket."""
-
-    def __init__(self, service: Service):
-        self._service = service
-        self._transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # asyncio's own kind does not inherit from the type that it stands for.
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        assert self._transport is not None
-        self._service.receive(UdpPeer(self._transport, addr), data)
-
-    def error_received(self, exc: Exception) -> None:
-        _logger.debug("a peer does not listen any more: %s", exc)
-
-
-class _TcpConnection(asyncio.Protocol):
-    """One TCP connection: frames in, frames out, and no reading while it does not read."""
-
-    def __init__(self, service: Service, announcer: Announcer, connections: set[_TcpConnection]):
-        self.partial_since = 0.0
-        self._service, self._announcer, self._connections = service, announcer, connections
-        self._splitter = FrameSplitter()
-        self._transport: asyncio.Transport | None = None
-        self._peer: TcpPeer | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self._peer = transport, TcpPeer(transport)
-        if len(self._connections) >= MAX_CONNECTIONS:
-            _logger.warning("more than %d connections: one refused", MAX_CONNECTIONS)
-            transport.abort()
-        else:
-            self._connections.add(self)
-
-    def data_received(self, data: bytes) -> None:
-        assert self._transport is not None
-        assert self._peer is not None
-        try:
-            packets = self._splitter.push(data)
-        except ProtocolError as error:
-            values = ("", "", 400, str(error))
-            self._peer.send(encode("/bandmate/error", "ssis", *values))
-            self._transport.close()
-            return
-        for packet in packets:
-            self._service.receive(self._peer, packet)
-        if not self._splitter.waiting:
-            self.partial_since = 0.0
-        elif packets or not self.partial_since:
-            self.partial_since = time.monotonic()
-
-    def pause_writing(self) -> None:
-        assert self._transport is not None
-        self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        assert self._transport is not None
-        self._transport.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.discard(self)
-        if self._peer is not None:
-            self._announcer.forget(self._peer)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+    def _reach(self, family: int, address: Address) -> UdpPeer | None:
+        """Return whoever has a UDP address, or None if no socket of ours is of its family."""
+        for datagrams in self._datagrams:
+            if datagrams.get_extra_info("socket").family == family:
+                return UdpPeer(datagrams, address)
+        return None

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Hashable
 from typing import Any, Protocol
 
-from bandmate_server.protocol import MAX_FRAME, MAX_UDP, TCP_BLOB, UDP_BLOB, frame
+from bandmate_server.framing import FrameSplitter, Framing
+from bandmate_server.protocol import MAX_FRAME, MAX_UDP, TCP_BLOB, UDP_BLOB
 
 SLOW_BYTES = 8 << 20  # waiting for a TCP peer, after which it gets no more events
 LOST_BYTES = 64 << 20  # after which it is dropped
@@ -17,6 +18,11 @@ class Peer(Protocol):
 
     blob: int  # bytes of data that one message to it may carry
     limit: int  # bytes of one message to it
+    proven: bool  # whether answers reach who asked, and nobody who was named as the sender
+
+    @property
+    def host(self) -> str:
+        """Its address, without the port."""
 
     @property
     def key(self) -> Hashable:
@@ -37,10 +43,15 @@ class UdpPeer:
         address: as the socket gave it.
     """
 
-    blob, limit = UDP_BLOB, MAX_UDP
+    blob, limit, proven = UDP_BLOB, MAX_UDP, False
 
     def __init__(self, transport: asyncio.DatagramTransport, address: tuple[Any, ...]):
         self._transport, self._address = transport, address
+
+    @property
+    def host(self) -> str:
+        """The address without the port."""
+        return str(self._address[0])
 
     @property
     def key(self) -> Hashable:
@@ -56,16 +67,22 @@ class UdpPeer:
 
 
 class TcpPeer:
-    """A TCP connection.
+    """A TCP connection; `framing` is what it sends, and is answered in.
 
     Args:
         transport: of the connection.
     """
 
-    blob, limit = TCP_BLOB, MAX_FRAME
+    blob, limit, proven = TCP_BLOB, MAX_FRAME, True
 
     def __init__(self, transport: asyncio.Transport):
         self._transport = transport
+        self.framing: Framing = FrameSplitter()
+
+    @property
+    def host(self) -> str:
+        """The other end's address without the port."""
+        return str(self._transport.get_extra_info("peername")[0])
 
     @property
     def key(self) -> Hashable:
@@ -77,7 +94,7 @@ class TcpPeer:
         if self._transport.get_write_buffer_size() > LOST_BYTES:
             self._transport.abort()
         elif not self._transport.is_closing():
-            self._transport.write(frame(data))
+            self._transport.write(self.framing.wrap(data))
 
     def offer(self, data: bytes) -> None:
         """Send a frame unless many wait."""

@@ -1,11 +1,11 @@
-"""OSC 1.0 bytes <-> checked messages, and length-prefixed frames: pure functions.
+"""OSC bytes <-> checked messages: pure functions.
 
 python-osc reads and writes the values. What it would do wrong with bytes from strangers is
 kept from it here: bundles are taken apart without recursion (it recurses, and loops for ever
-on a negative size), unknown type tags are refused (it skips them and misreads what follows),
-every length is checked before a value is read (it invents missing bytes of floats), and
-addresses that are patterns are refused. Time tags of bundles are ignored: everything is done
-at once.
+on a negative size), type tags that it does not know are read as others of their size, or
+refused (it skips them and misreads what follows), every length is checked before a value is
+read (it invents missing bytes of floats), and addresses that are patterns are refused. Time
+tags of bundles are ignored: everything is done at once.
 """
 
 from __future__ import annotations
@@ -30,12 +30,16 @@ MAX_ADDRESS = 128  # bytes
 MAX_ARGUMENTS = 16
 MAX_DEPTH = 8  # of bundles in bundles
 MAX_MESSAGES = 256  # in one packet
+KNOWN_TYPES = "s S i h f d b c r m t T F N I"
 
 Value = str | int | float | bytes | bool | None
 
 _BUNDLE = b"#bundle\x00"
 _ADDRESS = re.compile(r"(?:/[A-Za-z0-9_.-]+)+")
-_FIXED_SIZES = {"i": 4, "f": 4, "h": 8, "d": 8, "T": 0, "F": 0, "N": 0}
+# Letters of OSC 1.0 and 1.1: numbers; a character, a colour, MIDI, a time; and no bytes at all.
+_FIXED_SIZES = {"i": 4, "f": 4, "h": 8, "d": 8, "c": 4, "r": 4, "m": 4, "t": 8}
+_FIXED_SIZES |= dict.fromkeys("TFNI", 0)
+_READ_AS = str.maketrans("ScrmtI", "siiihN")  # symbols are strings; of the others only the size
 _WRITERS: dict[str, Callable[[Any], bytes]] = {
     # The casts take NumPy's scalars too, which python-osc refuses.
     "s": lambda value: osc_types.write_string(_plain(str(value))),
@@ -78,6 +82,18 @@ def encode(address: str, types: str, *values: object) -> bytes:
     return b"".join([head, *parts])
 
 
+def encode_plain(address: str, types: str, *values: Any) -> bytes:
+    """Return a message as `encode` does, with i for every h whose value fits.
+
+    SuperCollider and Pure Data cannot read an h. Arguments and errors are those of `encode`.
+    """
+    narrow = [
+        "i" if kind == "h" and -(2**31) <= value < 2**31 else kind
+        for kind, value in zip(types, values, strict=False)
+    ]
+    return encode(address, "".join(narrow), *values)
+
+
 def flatten(packet: bytes) -> tuple[list[bytes], str | None]:
     """Take a packet apart into the messages in it, in order.
 
@@ -102,7 +118,7 @@ def flatten(packet: bytes) -> tuple[list[bytes], str | None]:
             stack += [(element, depth + 1) for element in reversed(elements)]
         if len(messages) + len(stack) > MAX_MESSAGES:
             return messages, f"a packet has more than {MAX_MESSAGES} messages"
-    return messages, None
+    return messages, None if messages else "a bundle without a message"
 
 
 def _elements(bundle: bytes) -> tuple[list[bytes], str | None]:
@@ -139,6 +155,7 @@ def decode(data: bytes) -> Message:
         raise ProtocolError(f"address {address!r}: expected one of plain names, not a pattern")
     if at == len(data):
         return Message(address, "", ())
+    start = at
     tags, at = _head_text(data, at, MAX_ARGUMENTS + 1, "type tags")
     if not tags.startswith(","):
         raise ProtocolError(f"type tags {tags!r}: expected a comma first")
@@ -146,8 +163,10 @@ def decode(data: bytes) -> Message:
     end = _end_of_values(data, at, types)
     if end != len(data):
         raise ProtocolError(f"types {types!r} need {end} bytes: {len(data)} came")
+    familiar = tags.translate(_READ_AS).encode()
+    plain = data[:start] + familiar + data[start + len(familiar) :]
     try:
-        return Message(address, types, tuple(OscMessage(data).params))
+        return Message(address, types, tuple(OscMessage(plain).params))
     except (ParseError, UnicodeDecodeError) as error:
         raise ProtocolError(f"a string is not UTF-8: {error}") from error
 
@@ -156,17 +175,23 @@ def name_request(data: bytes) -> tuple[str, str] | None:
     """Return (request id, address) of a message that may be broken, as far as they can be read.
 
     Returns:
-        None if the message names no request: its first argument is no string.
+        None if there is no address; an empty request id if the first argument is no string.
     """
-    try:
-        address, at = _head_text(data, 0, MAX_TEXT, "address")
-        tags, at = _head_text(data, at, MAX_TEXT, "type tags")
-        if not (address.startswith("/") and tags.startswith(",s")):
-            return None
-        request, _ = _head_text(data, at, MAX_TEXT, "request id")
-    except ProtocolError:
+    if not data.startswith(b"/"):
         return None
+    address, at = _readable(data, 0)
+    tags, at = _readable(data, at)
+    request = _readable(data, at)[0] if tags.startswith((",s", ",S")) else ""
     return request[:MAX_ADDRESS], address[:MAX_ADDRESS]
+
+
+def _readable(data: bytes, at: int) -> tuple[str, int]:
+    """Return what can be read of a string that need not end, and where the next value is."""
+    try:
+        return _head_text(data, at, MAX_TEXT, "string")
+    except ProtocolError:
+        rest = data[at : at + MAX_ADDRESS]
+        return rest.decode("utf-8", "backslashreplace"), len(data)
 
 
 def _head_text(data: bytes, at: int, limit: int, what: str) -> tuple[str, int]:
@@ -186,12 +211,12 @@ def _end_of_values(data: bytes, at: int, types: str) -> int:
     for kind in types:
         if kind in _FIXED_SIZES:
             at += _FIXED_SIZES[kind]
-        elif kind == "s":
+        elif kind in "sS":
             _, at = _head_text(data, at, MAX_TEXT, "string")
         elif kind == "b":
             at = _end_of_blob(data, at)
         else:
-            raise ProtocolError(f"type {kind!r} in {types!r}: expected letters of s i h f d b")
+            raise ProtocolError(f"type {kind!r} in {types!r}: expected letters of {KNOWN_TYPES}")
         if at > len(data):
             raise ProtocolError(f"types {types!r} need {at} bytes or more: {len(data)} came")
     return at
@@ -204,46 +229,6 @@ def _end_of_blob(data: bytes, at: int) -> int:
     if not 0 <= size <= TCP_BLOB:
         raise ProtocolError(f"data of {size} bytes: expected 0 to {TCP_BLOB}")
     return int(at + 4 + size + -size % 4)
-
-
-def frame(data: bytes) -> bytes:
-    """Return a packet as it goes over TCP: with its length in front."""
-    return struct.pack(">i", len(data)) + data
-
-
-class FrameSplitter:
-    """Cuts what comes over TCP into packets."""
-
-    def __init__(self) -> None:
-        """Start with nothing."""
-        self._held = bytearray()
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a packet has begun and not ended."""
-        return bool(self._held)
-
-    def push(self, data: bytes) -> list[bytes]:
-        """Take bytes and return the packets that they complete.
-
-        Raises:
-            ProtocolError: if a length makes no sense; nothing after it can be read.
-        """
-        self._held += data
-        found, at = [], 0
-        while len(self._held) - at >= 4:
-            (size,) = struct.unpack_from(">i", self._held, at)
-            if size <= 0 or size % 4 or size > MAX_FRAME:
-                raise ProtocolError(
-                    f"a TCP packet of {size} bytes: expected 4 to {MAX_FRAME}, in fours,"
-                    " with its length in front (OSC 1.0)"
-                )
-            if len(self._held) - at - 4 < size:
-                break
-            found.append(bytes(self._held[at + 4 : at + 4 + size]))
-            at += 4 + size
-        del self._held[:at]
-        return found
 
 
 def _plain(text: str) -> str:

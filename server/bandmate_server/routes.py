@@ -9,11 +9,35 @@ from bandmate_server.errors import RequestError
 from bandmate_server.protocol import MAX_ADDRESS, Message, Value
 
 PREFIX = "/bandmate/"
+MAX_WHOLE_FLOAT = 2**24  # up to which an f holds every whole number
+_LETTERS = {"s": "sS", "h": "ihdf", "i": "ihdf", "d": "ihdf", "b": "b"}  # as good as the table's
+_LEFT_OUT: dict[str, Value] = {"s": "", "h": 0, "i": 0, "b": b""}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument: its type and name, and what it is if it is left out, where it may be."""
+
+    kind: str
+    name: str
+    optional: bool
+    default: Value
+
+    @classmethod
+    def parse(cls, word: str) -> Argument:
+        """Read `s:wav`, `[h:start]` (may be left out) or `[h:frames=-1]`."""
+        kind, _, rest = word.strip("[]").partition(":")
+        name, _, default = rest.partition("=")
+        value = int(default) if default else _LEFT_OUT.get(kind)
+        return cls(kind, name, word.startswith("["), value)
 
 
 @dataclass(frozen=True)
 class Route:
-    """An address: its arguments and reply as "type:name ..." after the request id."""
+    """An address: its arguments and reply as "type:name ..." after the request id.
+
+    Arguments in brackets may be left out; then they are empty, 0, or what the table says.
+    """
 
     address: str
     arguments: str
@@ -22,14 +46,14 @@ class Route:
     job: bool = False
 
     @property
-    def expected(self) -> list[tuple[str, str]]:
-        """(type, name) of each argument, with the request id."""
-        return [_split(word) for word in ("s:req " + self.arguments).split()]
+    def shown(self) -> str:
+        """All arguments, with the request id, as an error names them."""
+        return f"s:req {self.arguments}".rstrip()
 
-
-def _split(word: str) -> tuple[str, str]:
-    kind, _, name = word.partition(":")
-    return kind, name
+    @property
+    def expected(self) -> list[Argument]:
+        """Each argument, with the request id."""
+        return [Argument.parse(word) for word in self.shown.split()]
 
 
 REQUESTS = {
@@ -41,39 +65,44 @@ REQUESTS = {
             "s:version s:model s:workdir s:provider",
             "who is there; the provider is `starting` until the model is loaded",
         ),
-        Route("/bandmate/subscribe", "", "", "send the events of all jobs here"),
-        Route("/bandmate/unsubscribe", "", "", "send them no more"),
+        Route(
+            "/bandmate/subscribe",
+            "[s:host] [i:port]",
+            "",
+            "send the events of all jobs, and all replies, here, or to a UDP port",
+        ),
+        Route("/bandmate/unsubscribe", "[s:host] [i:port]", "", "send them there no more"),
         Route(
             "/bandmate/separate",
-            "s:wav h:start h:frames s:options",
+            "s:wav [h:start] [h:frames=-1] [s:options]",
             "s:job",
             "stems of a region; start and frames in samples of the file, frames -1 to its end",
             job=True,
         ),
         Route(
             "/bandmate/add",
-            "s:stems s:session s:options",
+            "s:stems s:session [s:options]",
             "s:job",
             "new stems to go with those of the session",
             job=True,
         ),
         Route(
             "/bandmate/fill",
-            "s:stem s:session h:start h:frames s:options",
+            "s:stem s:session [h:start] [h:frames=-1] [s:options]",
             "s:job",
             "a range of one stem anew, the rest kept",
             job=True,
         ),
         Route(
             "/bandmate/vary",
-            "s:stem s:session d:strength s:options",
+            "s:stem s:session d:strength [s:options]",
             "s:job",
             "another take of a stem; strength from 0 (the same) to 1 (all new)",
             job=True,
         ),
         Route(
             "/bandmate/generate",
-            "d:seconds s:options",
+            "d:seconds [s:options]",
             "s:job",
             "stems out of nothing",
             job=True,
@@ -81,19 +110,19 @@ REQUESTS = {
         Route("/bandmate/cancel", "s:job", "s:job s:state", "stop a job, queued or running"),
         Route(
             "/bandmate/status",
-            "s:job",
+            "[s:job]",
             "s:job s:json",
             'a job\'s state, stage, fraction, stems and error; "" lists all',
         ),
         Route(
             "/bandmate/put",
-            "s:name h:offset h:total b:data",
+            "s:name h:offset h:total [b:data]",
             "s:name h:received h:total s:sha256",
             "audio in, piece by piece, then used as wav `put:NAME`; no data: ask how much is there",
         ),
         Route(
             "/bandmate/get",
-            "s:name h:offset h:total",
+            "s:name [h:offset] [h:total]",
             "s:name h:offset h:total b:data s:sha256",
             "a file out: `JOB/bass.wav` or `put:NAME`; total bytes wanted in, size of the file out",
         ),
@@ -130,28 +159,30 @@ ERROR_CODES = {
 }
 
 
-def check_arguments(route: Route, message: Message) -> tuple[dict[str, Value], str | None]:
-    """Return a request's arguments by name, in the types of the table, and the token or None.
+def check_arguments(route: Route, message: Message) -> dict[str, Value]:
+    """Return a request's arguments by name, in the types of the table.
 
-    A whole number may come as i, h or d; a float as any number. One string more than
-    the table has is the token.
+    A whole number may come as i, h, d or f, a d as any number, a string as a symbol. What may
+    be left out is what its type shows to be missing. One string more than the table has is
+    the token of a server that needs none.
 
     Raises:
         RequestError: 400, saying what came and what was expected.
     """
-    expected, values = route.expected, list(message.values)
-    shown = " ".join(f"{kind}:{name}" for kind, name in expected)
-    token = None
-    if len(values) == len(expected) + 1 and isinstance(values[-1], str):
-        token = str(values.pop())
-    if len(values) != len(expected):
-        came = message.types or "nothing"
-        raise RequestError(400, f"{route.address} got {came}: expected {shown}")
+    came = list(zip(message.types, message.values, strict=True))
+    wrong = f"{route.address} got {message.types or 'nothing'}: expected {route.shown}"
     found: dict[str, Value] = {}
-    for (kind, name), letter, value in zip(expected, message.types, values, strict=False):
-        found[name] = _check_value(kind, name, letter, value, shown)
+    for argument in route.expected:
+        if came and (not argument.optional or came[0][0] in _LETTERS[argument.kind]):
+            found[argument.name] = _check_value(argument, *came.pop(0), route)
+        elif argument.optional:
+            found[argument.name] = argument.default
+        else:
+            raise RequestError(400, wrong)
+    if came and [letter for letter, _ in came] != ["s"]:
+        raise RequestError(400, wrong)
     check_request_id(str(found["req"]))
-    return found, token
+    return found
 
 
 def check_request_id(request: str) -> None:
@@ -162,20 +193,23 @@ def check_request_id(request: str) -> None:
         )
 
 
-def _check_value(kind: str, name: str, letter: str, value: Value, shown: str) -> Value:
-    if kind == letter and kind in "sb":
+def _check_value(argument: Argument, letter: str, value: Value, route: Route) -> Value:
+    kind, what = argument.kind, f"{argument.name} came as {letter}:{str(value)[:80]!r}"
+    if letter not in _LETTERS[kind]:
+        raise RequestError(400, f"{what}: expected {kind}, as in {route.shown}")
+    if not isinstance(value, int | float):
         return value
-    if kind == "h" and letter in "ih":
-        return value
-    if kind == "h" and letter == "d" and _is_whole(value):
-        # Ardour's Lua sends whole numbers as doubles.
-        return int(value or 0)
-    if kind == "d" and letter in "ihfd" and math.isfinite(float(value or 0)):
-        return float(value or 0)
-    raise RequestError(
-        400, f"{name} came as {letter}:{str(value)[:80]!r}: expected {kind}, as in {shown}"
-    )
+    if kind == "d" and math.isfinite(value):
+        return float(value)
+    if kind != "d" and (letter in "ih" or _is_whole(letter, value)):
+        return int(value)
+    expected = "a number" if kind == "d" else "a whole number"
+    if letter == "f" and kind != "d":
+        expected += f" up to {MAX_WHOLE_FLOAT}, past which an f has gaps; larger ones as i, h or d"
+    raise RequestError(400, f"{what}: expected {expected}")
 
 
-def _is_whole(value: Value) -> bool:
-    return isinstance(value, float) and value.is_integer() and abs(value) < 2.0**63
+def _is_whole(letter: str, value: float) -> bool:
+    """Return whether a float is a whole number that its type can hold."""
+    limit = MAX_WHOLE_FLOAT if letter == "f" else 2.0**63 - 1024
+    return value.is_integer() and abs(value) <= limit

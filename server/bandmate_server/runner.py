@@ -16,11 +16,12 @@ from bandmate_server.options import CHANNELS, RATE
 from bandmate_server.output import MANIFEST
 from bandmate_server.part_files import add_files, fill_file, generate_files, vary_file
 from bandmate_server.progress import Cancel, Progress
+from bandmate_server.regions import requested_region
 from bandmate_server.requests import JobRequest
 from bandmate_server.session import Model
 from bandmate_server.session_copy import SessionCopy, copy_session, crop
 from bandmate_server.settings import part_settings, separate_settings, take_seeds
-from bandmate_server.snapshot import OpenSound, copy_sound, plan_span, requested_region
+from bandmate_server.snapshot import OpenSound, copy_sound, plan_span
 from bandmate_server.tasks import Result, separate_file
 from bandmate_server.transfers import ServerFiles
 

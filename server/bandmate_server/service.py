@@ -14,18 +14,31 @@ from typing import Any
 
 from bandmate_server import mailbox
 from bandmate_server.announcer import Announcer
-from bandmate_server.errors import ProtocolError, RequestError
+from bandmate_server.errors import ProtocolError, RegionError, RequestError
 from bandmate_server.jobs import Job, JobStore, job_id
+from bandmate_server.network import is_address, is_loopback
 from bandmate_server.peers import Peer
-from bandmate_server.protocol import MAX_TEXT, Message, decode, encode, flatten, name_request
+from bandmate_server.protocol import (
+    MAX_ADDRESS,
+    MAX_TEXT,
+    Message,
+    decode,
+    encode_plain,
+    flatten,
+    name_request,
+)
 from bandmate_server.queueing import JobQueue
+from bandmate_server.regions import check_end
 from bandmate_server.requests import Mail, read_job, read_object
 from bandmate_server.routes import EVENTS, REQUESTS, Route, check_arguments
 from bandmate_server.spec import STEMS
+from bandmate_server.subscriptions import Reach, check_listener, look_up, reach_listener
 from bandmate_server.transfers import ServerFiles, Transfers
 from bandmate_server.version import bandmate_version
 
 MAX_MESSAGE = 500  # characters of an error
+STRANGER_BYTES = 96  # that an answer to one without a token may have more than what came
+BUNDLE = b"#bundle"
 LOUD_PACKETS = 20  # broken packets that are logged one by one; after that, every thousandth
 
 _logger = logging.getLogger(__name__)
@@ -40,6 +53,7 @@ class Surroundings:
 
     engine: returns the names of model and provider.
     token: that every request must carry, or None.
+    reach: returns whoever has a UDP address of a family, or None if no socket of ours can.
     """
 
     workdir: Path
@@ -50,6 +64,7 @@ class Surroundings:
     transfers: Transfers
     engine: Callable[[], tuple[str, str]]
     token: str | None
+    reach: Reach
 
 
 class Service:
@@ -62,6 +77,7 @@ class Service:
     def __init__(self, around: Surroundings):
         self._around = around
         self._broken = 0
+        self._room = 0  # bytes that senders without a token may still get for this packet
         self._tasks: set[asyncio.Task[None]] = set()
         self._handlers: dict[str, Handler] = {
             "/bandmate/hello": self._hello,
@@ -76,24 +92,27 @@ class Service:
     def receive(self, peer: Peer, packet: bytes) -> None:
         """Do what a packet asks; whatever it holds, nothing is raised."""
         messages, problem = flatten(packet)
-        if problem:
-            self._note_broken(problem)
+        self._room = len(packet) + STRANGER_BYTES
+        if problem and not messages:
+            self._refuse_broken(peer, BUNDLE, problem)
         for data in messages:
             try:
                 if problem:
                     raise ProtocolError(problem)
                 message = decode(data)
             except ProtocolError as error:
-                self._refuse_broken(peer, data, error)
+                self._refuse_broken(peer, data, str(error))
             else:
                 self._answer(peer, message)
 
-    def _refuse_broken(self, peer: Peer, data: bytes, error: ProtocolError) -> None:
-        self._note_broken(str(error))
+    def _refuse_broken(self, peer: Peer, data: bytes, problem: str) -> None:
+        """Answer what cannot be read, as far as it names a request."""
+        self._note_broken(problem)
         named = name_request(data)
-        # To answer an event with an error could go on for ever between two servers.
-        if named is not None and named[1] not in EVENTS:
-            self._send_error(peer, *named, RequestError(400, str(error)))
+        if named is None and (peer.proven or data == BUNDLE):
+            named = "", data[:7].decode("ascii", "backslashreplace")
+        if named is not None and not _is_answer(*named):
+            self._turn_away(peer, *named, RequestError(400, problem))
 
     def _note_broken(self, problem: str) -> None:
         self._broken += 1
@@ -102,18 +121,21 @@ class Service:
 
     def _answer(self, peer: Peer, message: Message) -> None:
         """Do one request and reply, or say why not."""
-        if message.address in EVENTS or message.types[:1] != "s":
+        request = str(message.values[0]) if message.values else ""
+        if _is_answer(request, message.address):
             self._note_broken(f"{message.address} ,{message.types} is no request")
             return
-        request = str(message.values[0])
+        try:
+            message = self._without_token(message)
+        except RequestError as error:
+            self._turn_away(peer, request, message.address, error)
+            return
         try:
             route = REQUESTS.get(message.address)
             if route is None:
                 known = ", ".join(REQUESTS)
                 raise RequestError(404, f"unknown address {message.address}: there are {known}")
-            arguments, token = check_arguments(route, message)
-            self._check_token(token)
-            found = self._handle(peer, route, arguments)
+            found = self._handle(peer, route, check_arguments(route, message))
         except RequestError as error:
             self._refuse(peer, message, request, error)
         except Exception as error:
@@ -146,34 +168,64 @@ class Service:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _check_token(self, token: str | None) -> None:
+    def _without_token(self, message: Message) -> Message:
+        """Return a message without the token, which is its last string.
+
+        Raises:
+            RequestError: 401 if a token is needed and is not there.
+        """
         wanted = self._around.token
         if wanted is None:
-            return
+            return message
+        given = str(message.values[-1]) if message.types.endswith("s") else ""
         # Of equal length whatever came, and compared in constant time.
-        given, real = (hashlib.sha256((text or "").encode()).digest() for text in (token, wanted))
-        if not hmac.compare_digest(given, real):
+        digests = (hashlib.sha256(text.encode()).digest() for text in (given, wanted))
+        if not hmac.compare_digest(*digests):
             raise RequestError(401, "the token is missing or wrong: it goes last, as a string")
+        return Message(message.address, message.types[:-1], message.values[:-1])
 
     def _send_reply(self, peer: Peer, request: str, address: str, reply: Reply) -> None:
         types, values = reply
-        data = encode("/bandmate/reply", "ss" + types, request, address, *values)
+        data = encode_plain("/bandmate/reply", "ss" + types, request, address, *values)
         if len(data) > peer.limit:
             error = RequestError(413, f"the answer has {len(data)} bytes: ask over TCP")
             self._send_error(peer, request, address, error)
         else:
-            peer.send(data)
+            self._send(peer, address, data)
 
     def _send_error(self, peer: Peer, request: str, address: str, error: RequestError) -> None:
-        values = (request[:128], address[:128], error.code, str(error)[:MAX_MESSAGE])
-        peer.send(encode("/bandmate/error", "ssis", *values))
+        self._send(peer, address, _error(request, address, error.code, str(error)))
+
+    def _send(self, peer: Peer, address: str, answer: bytes) -> None:
+        """Answer who asked, and show subscribers what holds no file's data."""
+        peer.send(answer)
+        if address not in ("/bandmate/put", "/bandmate/get"):
+            self._around.announcer.share(answer, peer)
+
+    def _turn_away(self, peer: Peer, request: str, address: str, error: RequestError) -> None:
+        """Refuse what shows no token, or cannot.
+
+        Whoever lies about its address must not have us send somebody else much more than it
+        has sent us: what goes to unproven senders from other machines is hardly longer.
+        """
+        _logger.info("refused: %s", error, extra={"address": address, "code": error.code})
+        text = str(error)[:MAX_MESSAGE]
+        data = _error(request, address, error.code, text)
+        if self._around.token is not None and not peer.proven:
+            excess = len(data) - self._room
+            if excess > 0:
+                data = _error(request, address, error.code, text[: -excess - 3])
+            if len(data) > self._room:
+                return
+            self._room -= len(data)
+        peer.send(data)
 
     def _refuse(self, peer: Peer, message: Message, request: str, error: RequestError) -> None:
-        """Tell the sender, and the mailbox if the DAW cannot hear OSC."""
+        """Answer the sender, and leave a note in the mailbox for a DAW that cannot receive OSC."""
         _logger.info("refused: %s", error, extra={"address": message.address, "code": error.code})
         self._send_error(peer, request, message.address, error)
         route = REQUESTS.get(message.address)
-        if route is None or not route.job or error.code == 401:
+        if route is None or not route.job:
             return
         texts = [str(value) for value in message.values if isinstance(value, str)]
         for text in reversed(texts):
@@ -198,6 +250,10 @@ class Service:
             request = read_job(route.address, arguments, STEMS)
             for file in request.files:
                 around.files.resolve(file)
+            try:
+                check_end(request, around.files.open)
+            except RegionError as error:
+                raise RequestError(400, str(error)) from error
             job = around.queue.submit(request)
         if not job.is_finished:
             around.announcer.follow(job.job, peer)
@@ -208,13 +264,34 @@ class Service:
         workdir = str(self._around.workdir)
         return "ssss", [bandmate_version(), model, workdir, provider]
 
-    def _subscribe(self, peer: Peer, arguments: dict[str, Any]) -> Reply:
-        self._around.announcer.subscribe(peer)
-        return "", []
+    def _subscribe(self, peer: Peer, arguments: dict[str, Any]) -> Reply | Awaitable[Reply]:
+        return self._with_listener(peer, arguments, self._around.announcer.subscribe)
 
-    def _unsubscribe(self, peer: Peer, arguments: dict[str, Any]) -> Reply:
-        self._around.announcer.unsubscribe(peer)
-        return "", []
+    def _unsubscribe(self, peer: Peer, arguments: dict[str, Any]) -> Reply | Awaitable[Reply]:
+        return self._with_listener(peer, arguments, self._around.announcer.unsubscribe)
+
+    def _with_listener(
+        self, peer: Peer, arguments: dict[str, Any], change: Callable[[Peer], None]
+    ) -> Reply | Awaitable[Reply]:
+        """Subscribe, or do the contrary, for the sender or the port that it names."""
+        around, port, named = self._around, arguments["port"], arguments["host"]
+        host = named or peer.host
+        # A string without a port is the token of a server that needs none.
+        if not port and not is_address(named) and named != "localhost":
+            change(peer)
+            return "", []
+        check_listener(host, port, around.token is not None)
+        if is_loopback(host) or is_address(host):
+            change(reach_listener(host, port, around.reach))
+            return "", []
+
+        async def later() -> Reply:
+            address = await look_up(host)
+            check_listener(address, port, around.token is not None)
+            change(reach_listener(address, port, around.reach))
+            return "", []
+
+        return later()
 
     def _find(self, name: str) -> Job:
         job = self._around.store.jobs.get(name)
@@ -277,3 +354,18 @@ class Service:
             raise RequestError(
                 413, f"{size} bytes of data: expected up to {peer.blob} here, more over TCP"
             )
+
+
+def _is_answer(request: str, address: str) -> bool:
+    """Return whether a message is an answer or an event, or another program's answer to one.
+
+    To answer these could go on for ever between two programs: SuperCollider's scsynth sends
+    /fail with the address of what it did not understand.
+    """
+    return address in EVENTS or request in EVENTS
+
+
+def _error(request: str, address: str, code: int, text: str) -> bytes:
+    """Return /bandmate/error, of bounded length."""
+    values = (request[:MAX_ADDRESS], address[:MAX_ADDRESS], code, text[:MAX_MESSAGE])
+    return encode_plain("/bandmate/error", "ssis", *values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +11,9 @@ import soundfile
 
 from bandmate_server.bench import Bench
 from bandmate_server.output import MANIFEST, StemFile
-from bandmate_server.requests import REGION
+from bandmate_server.regions import measure_session, open_session, requested_region
 from bandmate_server.settings import PartSettings, part_settings
-from bandmate_server.snapshot import OpenSound, Span, copy_sound, plan_span, requested_region
+from bandmate_server.snapshot import Span, copy_sound, plan_span
 from bandmate_server.spec import BACKING
 from bandmate_server.tasks import Result
 
@@ -43,15 +42,9 @@ def copy_session(bench: Bench) -> SessionCopy:
         RegionError: if the region does not lie inside the session.
         OutputError: if the copy cannot be written.
     """
-    arguments = bench.request.arguments
-    session, own = arguments["session"], arguments.get("stem")
-    roles = sorted((role for role in session if role not in REGION), key=lambda role: role != own)
     with ExitStack() as stack:
-        sounds = {
-            role: stack.enter_context(OpenSound(session[role], bench.files.open)) for role in roles
-        }
-        rate = sounds[roles[0]].rate
-        length = max(math.ceil(sound.frames * rate / sound.rate) for sound in sounds.values())
+        sounds = open_session(bench.request, bench.files.open, stack)
+        rate, length = measure_session(sounds)
         asked = requested_region(bench.request, "the session", rate, length)
         span = plan_span(asked, rate, length, bench.model.spec)
         folder = bench.folder / "inputs"

@@ -13,12 +13,11 @@ import numpy as np
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import BLOCK_SECONDS, FileSource, read_padded
-from bandmate_server.errors import AudioError, RegionError
-from bandmate_server.options import END, START
+from bandmate_server.errors import AudioError
 from bandmate_server.output import StemFile
-from bandmate_server.requests import ALL, JobRequest, Sound
+from bandmate_server.requests import Sound
 from bandmate_server.spec import ModelSpec
-from bandmate_server.windows import Region, find_region
+from bandmate_server.windows import Region
 
 Open = Callable[[str], AbstractContextManager[tuple[Path, BinaryIO]]]
 
@@ -107,35 +106,6 @@ class OpenSound:
                         f"{source.name} has {source.channels} channels: expected mono files"
                         " where several make one sound"
                     )
-
-
-def requested_region(request: JobRequest, name: str, rate: int, length: int) -> Region:
-    """Return the region that a request names, in samples or in seconds.
-
-    Args:
-        request: with start and frames among its arguments or in its session, or with the
-            options start and end.
-        name: of the sound, for errors.
-        rate: of the sound, Hz.
-        length: of the sound, frames.
-
-    Raises:
-        RegionError: if the region does not lie inside the sound.
-    """
-    arguments, options = request.arguments, request.options
-    begin, end = options.get(START.name), options.get(END.name)
-    if begin is not None or end is not None:
-        return find_region(begin, end, rate, length)
-    place = arguments if "frames" in arguments else arguments.get("session", arguments)
-    start, frames = place.get("start", 0), place.get("frames", ALL)
-    if frames == ALL:
-        frames = length - start
-    if start < 0 or frames < 1 or start + frames > length:
-        raise RegionError(
-            f"the region is frames {start} to {start + frames} of {name}:"
-            f" expected 1 or more frames within its {length}"
-        )
-    return Region(start, frames)
 
 
 def plan_span(region: Region, rate: int, length: int, spec: ModelSpec) -> Span:

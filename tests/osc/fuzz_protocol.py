@@ -14,7 +14,8 @@ import atheris
 
 with atheris.instrument_imports(include=["bandmate_server"]):
     from bandmate_server.errors import ProtocolError, RequestError
-    from bandmate_server.protocol import FrameSplitter, decode, encode, flatten, frame, name_request
+    from bandmate_server.framing import Framing, SlipSplitter, choose_framing, frame, slip_frame
+    from bandmate_server.protocol import decode, encode, flatten, name_request
     from bandmate_server.requests import read_job
     from bandmate_server.routes import REQUESTS, check_arguments
     from bandmate_server.spec import STEMS
@@ -31,7 +32,7 @@ def receive(packet: bytes) -> None:
             route = REQUESTS.get(message.address)
             if route is None:
                 continue
-            arguments, _ = check_arguments(route, message)
+            arguments = check_arguments(route, message)
             if route.job:
                 encode(
                     "/bandmate/reply", "s", read_job(route.address, arguments, STEMS).default_track
@@ -40,28 +41,39 @@ def receive(packet: bytes) -> None:
             assert len(str(error)) < MAX_ERROR, "an error as long as what caused it"
 
 
-def run_one(data: bytes) -> None:
-    """Take one input: as a datagram, and as a TCP stream in two pieces."""
-    receive(data)
-    splitter = FrameSplitter()
+def stream(splitter: Framing, data: bytes) -> None:
+    """Take a TCP stream in two pieces."""
     try:
         for part in (data[:7], data[7:]):
-            for packet in splitter.push(part):
-                receive(packet)
-    except ProtocolError:
-        pass
+            while packets := splitter.push(part):
+                part = b""
+                for packet in packets:
+                    receive(packet)
+    except ProtocolError as error:
+        assert len(str(error)) < MAX_ERROR, "an error as long as what caused it"
+
+
+def run_one(data: bytes) -> None:
+    """Take one input: as a datagram, and as a TCP stream of either framing."""
+    receive(data)
+    stream(choose_framing(data), data)
+    stream(SlipSplitter(), data)
+    assert SlipSplitter().push(slip_frame(data)) == ([data] if data else [])
 
 
 def seeds() -> list[bytes]:
-    """Return a good packet for every address, to start from."""
-    by_kind = {"s": "/a.wav", "h": 1, "d": 1.0, "b": b"data"}
+    """Return good packets for every address, to start from."""
+    by_kind = {"s": "/a.wav", "h": 1, "i": 1, "d": 1.0, "b": b"data"}
     by_name = {"options": '{"stems": "bass", "seed": 7, "track": "a"}', "session": '{"bass": "/b"}'}
     found = []
     for route in REQUESTS.values():
-        types = "".join(kind for kind, _ in route.expected)
-        values = [by_name.get(name, by_kind[kind]) for kind, name in route.expected]
+        types = "".join(argument.kind for argument in route.expected)
+        values = [by_name.get(a.name, by_kind[a.kind]) for a in route.expected]
         message = encode(route.address, types, *values)
-        found += [message, frame(message), b"#bundle\0" + bytes(8) + frame(message) * 2]
+        floats = encode(route.address, types.translate(str.maketrans("hd", "ff")), *values)
+        found += [message, floats, message.replace(b",ss", b",sS")]
+        found += [frame(message), slip_frame(message) + slip_frame(floats)]
+        found.append(b"#bundle\0" + bytes(8) + frame(message) * 2)
     return found
 
 

@@ -10,15 +10,14 @@ from hypothesis import given, settings
 from pythonosc.osc_message_builder import OscMessageBuilder
 
 from bandmate_server.errors import ProtocolError
+from bandmate_server.framing import frame
 from bandmate_server.protocol import (
     MAX_DEPTH,
-    MAX_FRAME,
     MAX_MESSAGES,
-    FrameSplitter,
     decode,
     encode,
+    encode_plain,
     flatten,
-    frame,
     name_request,
 )
 
@@ -78,16 +77,6 @@ def test_any_damage_is_read_or_refused(
     check(good[:place] + data.draw(st.binary(max_size=8)) + good[place + cut :])
 
 
-@settings(deadline=None)
-@given(st.lists(st.binary(min_size=1, max_size=30), max_size=10), st.integers(1, 40))
-def test_frames_are_cut_wherever_tcp_cuts_them(packets: list[bytes], size: int) -> None:
-    packets = [packet + bytes(-len(packet) % 4) for packet in packets]
-    stream, splitter = b"".join(map(frame, packets)), FrameSplitter()
-    parts = [stream[at : at + size] for at in range(0, len(stream), size)]
-    assert [packet for part in parts for packet in splitter.push(part)] == packets
-    assert not splitter.waiting
-
-
 def check(packet: bytes) -> None:
     messages, _ = flatten(packet)
     assert len(messages) <= MAX_MESSAGES
@@ -126,6 +115,7 @@ def test_deep_bundles_are_refused_without_recursion() -> None:
     for _ in range(MAX_DEPTH):
         packet = bundle(packet)
     assert flatten(packet) == ([HELLO], None)
+    assert flatten(bundle()) == ([], "a bundle without a message")
 
 
 @pytest.mark.parametrize("size", [-4, -1, 0, 3, 2**31 - 1, -(2**31)])
@@ -159,7 +149,7 @@ def test_bundles_of_very_many_messages_are_refused() -> None:
         (b"/a\0\0i\0\0\0", "comma"),
         (b"/a\0\0,i\0\0", "need 12 bytes"),
         (b"/a\0\0,f\0\0\0\0\0\0\0\0\0\0", "need 12 bytes"),
-        (b"/a\0\0,iSi" + bytes(20), "'S'"),
+        (b"/a\0\0,iQi" + bytes(20), "'Q'"),
         (b"/a\0\0,[i]\0\0\0\0\0\0\0\0", "'['"),
         (b"/a\0\0,s\0\0abcd", "does not end"),
         (b"/a\0\0,s\0\0\xff\xfe\0\0", "UTF-8"),
@@ -178,16 +168,30 @@ def test_messages_that_make_no_sense_are_refused(data: bytes, words: str) -> Non
 
 
 def test_a_broken_message_names_its_request_as_far_as_it_can_be_read() -> None:
-    assert name_request(HELLO[:-4]) is None
+    assert name_request(HELLO[:-4]) == ("", "/bandmate/hello")
+    assert name_request(b"/bandmate/hello") == ("", "/bandmate/hello")
     assert name_request(b"/a/*\0\0\0\0,sX\0req\0") == ("req", "/a/*")
+    assert name_request(b"/a\0\0,S[\0req\0") == ("req", "/a")
     assert name_request(b"/a\0\0,s\0\0\xffab\0") == ("\\xffab", "/a")
-    assert name_request(encode("/a", "is", 1, "r")) is None
+    assert name_request(encode("/a", "is", 1, "r")) == ("", "/a")
+    assert name_request(b"hello\0\0\0") is None
 
 
-@pytest.mark.parametrize("size", [-1, 0, 3, MAX_FRAME + 4, 0x2F62616E])
-def test_frames_of_senseless_length_are_refused(size: int) -> None:
-    with pytest.raises(ProtocolError, match="TCP packet"):
-        FrameSplitter().push(struct.pack(">i", size))
+def test_types_that_only_some_clients_send_are_read_without_losing_the_place() -> None:
+    types = "SicrmtTFNIs"
+    data = encode("/a", "siiiihs", "sym", 77, 65, 1, 2, 3, "end")
+    found = decode(data.replace(b",siiiihs\0\0\0\0", b"," + types.encode() + bytes(4)))
+    assert found.types == types
+    assert found.values == ("sym", 77, 65, 1, 2, 3, True, False, None, None, "end")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(0, "i"), (2**31 - 1, "i"), (-(2**31), "i"), (2**31, "h"), (-(2**31) - 1, "h")],
+)
+def test_whole_numbers_go_out_as_small_as_they_are(value: int, kind: str) -> None:
+    found = decode(encode_plain("/a", "shf", "x", value, 0.5))
+    assert (found.types, found.values) == (f"s{kind}f", ("x", value, 0.5))
 
 
 def test_numpy_scalars_empty_blobs_and_odd_strings_can_be_sent() -> None:
