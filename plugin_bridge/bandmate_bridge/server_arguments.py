@@ -16,6 +16,8 @@ from bandmate_bridge.arguments import (
 from bandmate_bridge.part_arguments import given_file, stem_name, stem_names
 from bandmate_server.network import DEFAULT_HOST, DEFAULT_PORT
 
+ENSURED_IDLE = 3600  # s
+
 SERVE_HELP = """\
 examples:
   bandmate serve
@@ -24,6 +26,8 @@ examples:
       files in these folders may be named too
   bandmate serve --host 0.0.0.0 --token-file ~/.bandmate-token
       for other machines: every request must carry the token
+  bandmate serve --ensure --allow ~/ardour/song
+      start one in the background, unless one runs, and come back when it answers
 """
 
 SEND_HELP = """\
@@ -66,7 +70,6 @@ def add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
     where.add_argument(
         "--port",
         type=port_number,
-        default=DEFAULT_PORT,
         metavar="N",
         help=f"default: {DEFAULT_PORT}; 0: any free one",
     )
@@ -95,6 +98,20 @@ def add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
         type=Path,
         metavar="FILE",
         help="holds what every request must carry; default: $BANDMATE_TOKEN",
+    )
+    life = parser.add_argument_group("how long")
+    life.add_argument(
+        "--ensure",
+        action="store_true",
+        help="start a server in the background unless one runs, have it allow these folders, "
+        "and return; what DAWs call",
+    )
+    life.add_argument(
+        "--idle-timeout",
+        type=positive,
+        metavar="SECONDS",
+        help="end after so long without a job or a request for one; default: never, "
+        f"and {ENSURED_IDLE} with --ensure",
     )
     engine = parser.add_argument_group("model and device")
     engine.add_argument(

@@ -74,6 +74,11 @@ class JobQueue:
             if job.mail == "sent":
                 self._mailed.add(job.job)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether jobs wait or run."""
+        return bool(self._waiting) or any(worker.job is not None for worker in self._workers)
+
     def employ(self, workers: list[WorkerProcess]) -> None:
         """Give the queue its workers; they start at once, to have the model warm."""
         self._workers = workers

@@ -15,6 +15,7 @@ from typing import Any
 from bandmate_server import mailbox
 from bandmate_server.announcer import Announcer
 from bandmate_server.errors import ProtocolError, RequestError
+from bandmate_server.idle import LOOKING, IdleClock
 from bandmate_server.jobs import Job, JobStore, job_id
 from bandmate_server.peers import Peer
 from bandmate_server.protocol import MAX_TEXT, Message, decode, encode, flatten, name_request
@@ -40,6 +41,7 @@ class Surroundings:
 
     engine: returns the names of model and provider.
     token: that every request must carry, or None.
+    idle: restarted by every request that asks for more than a look.
     """
 
     workdir: Path
@@ -50,6 +52,7 @@ class Surroundings:
     transfers: Transfers
     engine: Callable[[], tuple[str, str]]
     token: str | None
+    idle: IdleClock
 
 
 class Service:
@@ -113,6 +116,8 @@ class Service:
                 raise RequestError(404, f"unknown address {message.address}: there are {known}")
             arguments, token = check_arguments(route, message)
             self._check_token(token)
+            if route.address not in LOOKING:
+                self._around.idle.restart()
             found = self._handle(peer, route, arguments)
         except RequestError as error:
             self._refuse(peer, message, request, error)
