@@ -11,6 +11,7 @@ from pathlib import Path
 import soundfile
 
 from bandmate_server.bench import Bench
+from bandmate_server.jobs import INPUTS
 from bandmate_server.output import MANIFEST, StemFile
 from bandmate_server.requests import REGION, part_settings
 from bandmate_server.settings import PartSettings
@@ -55,7 +56,7 @@ def copy_session(bench: Bench) -> SessionCopy:
         length = max(math.ceil(sound.frames * rate / sound.rate) for sound in sounds.values())
         start, frames = region.get("start", 0), region.get("frames", -1)
         span = plan_span("the session", length, rate, start, frames, bench.model.spec)
-        folder = bench.folder / "inputs"
+        folder = bench.folder / INPUTS
         folder.mkdir(exist_ok=True)
         given = {}
         for role, sound in sounds.items():
