@@ -1,4 +1,4 @@
-"""`bandmate serve`: the OSC server, until Ctrl-C or SIGTERM."""
+"""`bandmate serve`: the OSC server, until Ctrl-C or SIGTERM, or one in the background."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import asyncio
 import os
 from pathlib import Path
 
-from bandmate_bridge.console import say, say_json
+from bandmate_bridge.console import say, say_json, warn
+from bandmate_bridge.ensure_server import ensure
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.token_file import read_token
 from bandmate_server.bundle import find_bundle
-from bandmate_server.network import show_address
+from bandmate_server.network import DEFAULT_PORT, show_address
 from bandmate_server.osc import Server, ServerSettings
 from bandmate_server.structured_log import start_logging
 
@@ -24,12 +25,14 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     Raises:
         BandmateError: if the server cannot start.
     """
+    if options.ensure:
+        return ensure(options, options.workdir or default_workdir())
     find_bundle(options.model)
     start_logging(options.verbose)
     settings = ServerSettings(
         workdir=options.workdir or default_workdir(),
         host=options.host,
-        port=options.port,
+        port=DEFAULT_PORT if options.port is None else options.port,
         allow=tuple(options.allow),
         model=options.model,
         devices=tuple(options.device or ["auto"]),
@@ -37,8 +40,12 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         token=read_token(options.token_file),
         verbose=options.verbose,
         keep_days=options.keep,
+        idle_seconds=options.idle_timeout,
     )
     server = Server(settings)
+    if server.reads_nothing:
+        folder = settings.workdir.resolve() / "put"
+        warn(f"no folder is allowed: only audio sent to {folder} can be used; see --allow")
 
     def ready(port: int) -> None:
         workdir = str(settings.workdir.resolve())

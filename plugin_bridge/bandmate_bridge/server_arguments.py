@@ -18,6 +18,8 @@ from bandmate_server.option_arguments import (
 from bandmate_server.option_kinds import Whole
 from bandmate_server.options import DEVICE, ENGINE, JSON, MODEL, PRINTED, THREADS, Task, options_of
 
+ENSURED_IDLE = 3600  # s
+
 SERVE_HELP = """\
 examples:
   bandmate serve
@@ -26,6 +28,8 @@ examples:
       files in these folders may be named too
   bandmate serve --host 0.0.0.0 --token-file ~/.bandmate-token
       for other machines: every request must carry the token
+  bandmate serve --ensure --allow ~/ardour/song
+      start one in the background, unless one runs, and come back when it answers
 """
 
 SEND_HELP = """\
@@ -69,7 +73,6 @@ def add_serve(commands: Commands) -> None:
     where.add_argument(
         "--port",
         type=port_number,
-        default=DEFAULT_PORT,
         metavar="N",
         help=f"default: {DEFAULT_PORT}; 0: any free one",
     )
@@ -98,6 +101,20 @@ def add_serve(commands: Commands) -> None:
         type=Path,
         metavar="FILE",
         help="holds what every request must carry; default: $BANDMATE_TOKEN",
+    )
+    life = parser.add_argument_group("how long")
+    life.add_argument(
+        "--ensure",
+        action="store_true",
+        help="start a server in the background unless one runs, have it allow these folders, "
+        "and return; what DAWs call",
+    )
+    add_value(
+        life,
+        "--idle-timeout",
+        Whole(1, metavar="SECONDS"),
+        "end after so long without a job or a request for one; default: never, "
+        f"and {ENSURED_IDLE} with --ensure",
     )
     engine = parser.add_argument_group(ENGINE)
     add_option(engine, MODEL)

@@ -358,7 +358,20 @@ local function place_for (name)
 	return tracks
 end
 
+-- Copy a stem, which the server removes, to the project's own audio; return the copy.
+local function own_copy (path)
+	local place = reaper.GetProjectPathEx (0) .. "/bandmate"
+	reaper.RecursiveCreateDirectory (place, 0)
+	local name = (path:match ("[/\\]jobs[/\\](.+)$") or path):gsub ("[/\\]+", "-")
+	local from, to = assert (io.open (path, "rb")), assert (io.open (place .. "/" .. name, "wb"))
+	for block in function () return from:read (BLOCK) end do assert (to:write (block)) end
+	from:close ()
+	assert (to:close ())
+	return place .. "/" .. name
+end
+
 local function import_row (name, position, path)
+	path = own_copy (path)
 	local source = reaper.PCM_Source_CreateFromFile (path)
 	if not source then error ("REAPER cannot read " .. path, 0) end
 	local index = place_for (name)

@@ -8,9 +8,16 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
-def write_whole(path: Path, content: str | bytes) -> None:
+
+def write_whole(path: Path, content: str | bytes, mode: int = 0o666) -> None:
     """Write a file by renaming a finished one into place.
+
+    Args:
+        path: of the file.
+        content: text is written as UTF-8.
+        mode: permissions, less what the process' umask takes away.
 
     This survives a killed process. It does not wait for the disk, as a server that answers
     at once cannot: what a power cut damages is reported when it is read.
@@ -22,7 +29,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
     try:
         if isinstance(content, str):
             content = content.encode("utf-8", "backslashreplace")
-        partial.write_bytes(content)
+        with os.fdopen(os.open(partial, _NEW, mode), "wb") as file:
+            file.write(content)
         os.replace(partial, path)  # noqa: PTH105 - one call for both systems
     except OSError:
         partial.unlink(missing_ok=True)

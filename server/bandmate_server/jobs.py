@@ -21,6 +21,7 @@ FINISHED = (DONE, FAILED, CANCELLED)
 UNDELIVERED = ("due", "sent")  # mail that a DAW has yet to take
 REQUEST, STATE, RESULT, LOG = "request.json", "state.json", "result.json", "log.jsonl"
 STEMS = "stems"
+INPUT, INPUTS = "input.wav", "inputs"  # copies of what the model was given: one file, or several
 
 _logger = logging.getLogger(__name__)
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -31,7 +32,8 @@ class Job:
     """A job's state, as state.json holds it.
 
     stems: of a done job: {"stem", "wav", "take", "start", "frames", "rate", "channels"} each.
-    mail: of a job with a position: due, sent, imported or "error: ..."; else None.
+    mail: of a job with a position: due, sent, imported, linked or "error: ..."; else None.
+    spare: its audio has been imported and is about to be removed.
     created: ns since 1970, rising in the order of the queue; started, finished: seconds.
     runs: how often it was begun.
     """
@@ -50,6 +52,7 @@ class Job:
     started: float | None = None
     finished: float | None = None
     runs: int = 0
+    spare: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -121,6 +124,20 @@ class JobStore:
                     continue
                 shutil.rmtree(hidden, ignore_errors=True)
                 del self.jobs[job.job]
+
+    def drop_audio(self, job: Job) -> None:
+        """Remove a job's audio, which somebody else has; its manifests and its state stay."""
+        folder = self.folder / job.job
+        try:
+            shutil.rmtree(folder / INPUTS, ignore_errors=True)
+            (folder / INPUT).unlink(missing_ok=True)
+            for path in (folder / STEMS).rglob("*"):
+                if path.is_file() and path.suffix != ".json":
+                    path.unlink()
+        except OSError as error:
+            _logger.error("cannot remove a job's audio: %s", error, extra={"job": job.job})
+        job.spare = False
+        self.save(job)
 
     def find(self, request: str, address: str) -> Job | None:
         """Return the job that a request id has started before, or None.

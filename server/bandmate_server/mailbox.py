@@ -2,8 +2,9 @@
 
 `<inbox>/<job>.tsv` is renamed into place with a line per stem: track name, position in
 samples, path. The DAW claims it by renaming it to `<job>.claimed`, imports, and answers with
-`<job>.imported` or `<job>.error`. A job that failed leaves `<job>.failed`: one line with track
-name, position and message.
+`<job>.imported` or `<job>.error`. What it has imported is removed here, unless the first line of
+`<job>.imported` is "linked": then the DAW plays these very files. A job that failed leaves
+`<job>.failed`: one line with track name, position and message.
 """
 
 from __future__ import annotations
@@ -61,12 +62,18 @@ def was_posted(inbox: Path, job: str) -> bool:
 
 
 def read_answer(inbox: Path, job: str) -> str | None:
-    """Return what the DAW answered: "imported", "error: why", or None if nothing yet."""
-    if (inbox / f"{job}.imported").exists():
-        return "imported"
+    """Return what the DAW answered: "imported", "linked", "error: why", or None if nothing yet."""
+    imported = _first_line(inbox / f"{job}.imported")
+    if imported is not None:
+        return "linked" if imported == "linked" else "imported"
+    error = _first_line(inbox / f"{job}.error")
+    return None if error is None else f"error: {error}"
+
+
+def _first_line(path: Path) -> str | None:
     try:
-        with (inbox / f"{job}.error").open(encoding="utf-8", errors="replace") as file:
-            return f"error: {file.readline(500).strip()}"
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.readline(500).strip()
     except OSError:
         return None
 

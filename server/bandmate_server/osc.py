@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bandmate_server.allow_file import AskedFolders
 from bandmate_server.announcer import Announcer
 from bandmate_server.connections import Datagrams, TcpConnections
 from bandmate_server.endpoints import Address, Endpoint, open_endpoints
 from bandmate_server.errors import ServerError
 from bandmate_server.files import write_json
+from bandmate_server.idle import IdleClock
 from bandmate_server.jobs import JobStore
 from bandmate_server.lock import lock_folder
 from bandmate_server.network import DEFAULT_HOST, DEFAULT_PORT, is_loopback
@@ -44,6 +46,7 @@ class ServerSettings:
     port: 0 takes a free one.
     token: needed beyond loopback.
     keep_days: how long finished jobs stay; None is for ever.
+    idle_seconds: without a job or a request, after which the server ends; None is never.
     """
 
     workdir: Path
@@ -56,6 +59,12 @@ class ServerSettings:
     token: str | None = None
     verbose: bool = False
     keep_days: int | None = None
+    idle_seconds: float | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine's own programs can ask, without a secret of their own."""
+        return self.token is None and is_loopback(self.host)
 
 
 def check_token(host: str, token: str | None) -> None:
@@ -100,23 +109,33 @@ class Server:
         if settings.keep_days is not None:
             store.forget(time.time() - settings.keep_days * SECONDS_PER_DAY)
         self._queue = JobQueue(store, self._workdir / "inbox", self._announcer.announce)
-        allowed = AllowedFolders([self._workdir, *settings.allow])
+        self._started = time.time()
+        self._idle = IdleClock(settings.idle_seconds)
+        self._asked = AskedFolders(self._workdir)
+        self._allowed = AllowedFolders([self._workdir, *settings.allow])
+        self._allow_asked(None)
         around = Surroundings(
             self._workdir,
             store,
             self._queue,
             self._announcer,
-            ServerFiles(self._workdir, allowed),
+            ServerFiles(self._workdir, self._allowed),
             Transfers(self._workdir),
             self._engine,
             settings.token,
             self._reach,
+            self._idle,
         )
         self._service = Service(around)
         self._workers: list[WorkerProcess] = []
         self._connections = TcpConnections(self._service, self._announcer)
         self._listeners: list[asyncio.Server] = []
         self._datagrams: list[asyncio.DatagramTransport] = []
+
+    @property
+    def reads_nothing(self) -> bool:
+        """Whether no file outside of the workdir may be named."""
+        return self._allowed.roots == [self._workdir]
 
     async def run(self, stop: Callable[[], bool], ready: Callable[[int], None]) -> None:
         """Serve until `stop` says so.
@@ -138,6 +157,10 @@ class Server:
             self._announce_self(port)
             ready(port)
             while not stop():
+                self._allow_asked(port)
+                if self._idle.is_over(self._queue.is_busy):
+                    _logger.info("nothing was asked for in %g s", self._settings.idle_seconds)
+                    break
                 self._queue.tick()
                 self._connections.drop_unfinished()
                 await asyncio.sleep(TICK_SECONDS)
@@ -149,6 +172,18 @@ class Server:
             if self._lock is not None:
                 os.close(self._lock)
 
+    def _allow_asked(self, port: int | None) -> None:
+        """Allow what the workdir's allow file asks for, and say so, if it is a new one."""
+        if not self._settings.is_local or not self._asked.refresh():
+            return
+        self._allowed.allow([self._workdir, *self._settings.allow, *self._asked.file.roots])
+        self._idle.restart()
+        if port is not None:
+            try:
+                self._announce_self(port)
+            except ServerError as error:  # A full disk does not end a server.
+                _logger.error("%s", error)
+
     def _engine(self) -> tuple[str, str]:
         providers = dict.fromkeys(worker.provider for worker in self._workers)
         return self._workers[0].model, ",".join(providers)
@@ -157,7 +192,13 @@ class Server:
         chosen = self._settings
         allow = tuple(str(folder.resolve()) for folder in chosen.allow)
         settings = WorkerSettings(
-            str(self._workdir), allow, chosen.model, device, chosen.threads, chosen.verbose
+            str(self._workdir),
+            allow,
+            chosen.model,
+            device,
+            chosen.threads,
+            chosen.verbose,
+            chosen.is_local,
         )
         return WorkerProcess(settings, self._lock, self._queue.hear)
 
@@ -169,7 +210,9 @@ class Server:
             "port": port,
             "version": bandmate_version(),
             "model": self._settings.model,
-            "started": time.time(),
+            "started": self._started,
+            "allow": [str(root) for root in self._allowed.roots],
+            "asked": self._asked.file.asked if self._settings.is_local else None,
         }
         try:
             write_json(self._workdir / "server.json", about)

@@ -21,8 +21,14 @@ class AllowedFolders:
         folders: they need not exist yet.
     """
 
+    roots: list[Path]  # real paths
+
     def __init__(self, folders: list[Path]):
-        self._roots = [folder.resolve() for folder in folders]
+        self.allow(folders)
+
+    def allow(self, folders: list[Path]) -> None:
+        """Allow these folders from now on, and no others."""
+        self.roots = [folder.resolve() for folder in folders]
 
     def resolve(self, text: str) -> Path:
         """Return the real path of a file that a peer names.
@@ -76,7 +82,7 @@ class AllowedFolders:
             yield now, file
 
     def _check(self, real: Path, text: str) -> None:
-        if not any(real.is_relative_to(root) for root in self._roots):
+        if not any(real.is_relative_to(root) for root in self.roots):
             raise RequestError(
                 403, f"{text} is outside of the allowed folders: start the server with --allow"
             )

@@ -30,6 +30,7 @@ MAX_QUEUED = 1_000
 BEAT_SECONDS = 0.3  # between two progress events of a running job, at most
 STOP_SECONDS = 10.0  # that a cancelled job may take to stop
 SAVE_SECONDS = 0.3
+SPARE_SECONDS = 3.0  # that imported audio stays
 FAILED_CODE = 500
 
 _logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class JobQueue:
         self._store, self._inbox, self._announce = store, inbox, announce
         self._waiting: deque[str] = deque()
         self._mailed: set[str] = set()
+        self._spare: dict[str, float] = {}  # job -> when its audio was imported
         self._workers: list[WorkerProcess] = []
         self._told: dict[str, float] = {}  # job -> when progress was last announced
         self._saved: dict[str, float] = {}
@@ -73,6 +75,13 @@ class JobQueue:
                 self._deliver(job)
             if job.mail == "sent":
                 self._mailed.add(job.job)
+            if job.spare:
+                self._spare[job.job] = time.monotonic()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether jobs wait or run."""
+        return bool(self._waiting) or any(worker.job is not None for worker in self._workers)
 
     def employ(self, workers: list[WorkerProcess]) -> None:
         """Give the queue its workers; they start at once, to have the model warm."""
@@ -124,12 +133,23 @@ class JobQueue:
             answer = mailbox.read_answer(self._inbox, name)
             if answer is not None:
                 job = self._store.jobs[name]
-                job.mail = answer
+                job.mail, job.spare = answer, answer == "imported"
+                if job.spare:
+                    self._spare[name] = now
                 self._store.save(job)
                 self._store.note(job, "mail", answer=answer)
                 self._mailed.discard(name)
-                level = logging.INFO if answer == "imported" else logging.WARNING
+                failed = answer.startswith("error")
+                level = logging.WARNING if failed else logging.INFO
                 _logger.log(level, "the DAW answered: %s", answer, extra={"job": name})
+        self._drop_spare(now)
+
+    def _drop_spare(self, now: float) -> None:
+        """Remove audio that a DAW has imported, once others who follow its job had time to."""
+        for name, since in list(self._spare.items()):
+            if now - since > SPARE_SECONDS:
+                del self._spare[name]
+                self._store.drop_audio(self._store.jobs[name])
 
     async def stop(self) -> None:
         """End the workers; what they were at waits for the next server."""

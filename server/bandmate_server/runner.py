@@ -11,7 +11,7 @@ from typing import Any
 from bandmate_server.bench import Bench
 from bandmate_server.errors import OutputError
 from bandmate_server.files import read_json, write_json
-from bandmate_server.jobs import REQUEST, RESULT, STEMS
+from bandmate_server.jobs import INPUT, REQUEST, RESULT, STEMS
 from bandmate_server.options import CHANNELS, RATE
 from bandmate_server.output import MANIFEST
 from bandmate_server.part_files import add_files, fill_file, generate_files, vary_file
@@ -24,8 +24,6 @@ from bandmate_server.settings import part_settings, separate_settings, take_seed
 from bandmate_server.snapshot import OpenSound, copy_sound, plan_span
 from bandmate_server.tasks import Result, separate_file
 from bandmate_server.transfers import ServerFiles
-
-INPUT = "input.wav"
 
 
 def run_job(

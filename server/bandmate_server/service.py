@@ -15,6 +15,7 @@ from typing import Any
 from bandmate_server import mailbox
 from bandmate_server.announcer import Announcer
 from bandmate_server.errors import ProtocolError, RegionError, RequestError
+from bandmate_server.idle import LOOKING, IdleClock
 from bandmate_server.jobs import Job, JobStore, job_id
 from bandmate_server.network import is_address, is_loopback
 from bandmate_server.peers import Peer
@@ -54,6 +55,7 @@ class Surroundings:
     engine: returns the names of model and provider.
     token: that every request must carry, or None.
     reach: returns whoever has a UDP address of a family, or None if no socket of ours can.
+    idle: restarted by every request that asks for more than a look.
     """
 
     workdir: Path
@@ -65,6 +67,7 @@ class Surroundings:
     engine: Callable[[], tuple[str, str]]
     token: str | None
     reach: Reach
+    idle: IdleClock
 
 
 class Service:
@@ -135,7 +138,10 @@ class Service:
             if route is None:
                 known = ", ".join(REQUESTS)
                 raise RequestError(404, f"unknown address {message.address}: there are {known}")
-            found = self._handle(peer, route, check_arguments(route, message))
+            arguments = check_arguments(route, message)
+            if route.address not in LOOKING:
+                self._around.idle.restart()
+            found = self._handle(peer, route, arguments)
         except RequestError as error:
             self._refuse(peer, message, request, error)
         except Exception as error:

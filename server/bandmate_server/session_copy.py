@@ -10,6 +10,7 @@ from pathlib import Path
 import soundfile
 
 from bandmate_server.bench import Bench
+from bandmate_server.jobs import INPUTS
 from bandmate_server.output import MANIFEST, StemFile
 from bandmate_server.regions import measure_session, open_session, requested_region
 from bandmate_server.settings import PartSettings, part_settings
@@ -47,7 +48,7 @@ def copy_session(bench: Bench) -> SessionCopy:
         rate, length = measure_session(sounds)
         asked = requested_region(bench.request, "the session", rate, length)
         span = plan_span(asked, rate, length, bench.model.spec)
-        folder = bench.folder / "inputs"
+        folder = bench.folder / INPUTS
         folder.mkdir(exist_ok=True)
         given = {}
         for role, sound in sounds.items():

@@ -37,7 +37,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker is started with."""
+    """What a worker is started with; `local`: the workdir's allow file counts too."""
 
     workdir: str
     allow: tuple[str, ...]
@@ -45,6 +45,7 @@ class WorkerSettings:
     device: str
     threads: int | None
     verbose: bool
+    local: bool
 
     def to_argument(self) -> str:
         """Return the settings as the process' one argument."""
@@ -107,13 +108,15 @@ class Worker:
         self._cancelled.discard(job)
 
     def _run(self, job: str) -> dict[str, Any]:
+        from bandmate_server.allow_file import read_allow_file
         from bandmate_server.paths import AllowedFolders
         from bandmate_server.runner import run_job
         from bandmate_server.transfers import ServerFiles
 
         model = self._open_model()
         workdir = Path(self._settings.workdir)
-        allowed = AllowedFolders([workdir, *map(Path, self._settings.allow)])
+        later = read_allow_file(workdir).roots if self._settings.local else ()
+        allowed = AllowedFolders([workdir, *map(Path, self._settings.allow), *later])
 
         def progress(stage: str, fraction: float) -> None:
             self._progress(job, stage, fraction)

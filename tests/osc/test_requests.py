@@ -121,6 +121,83 @@ def test_the_mailbox_is_filled_and_its_answer_noticed(
     until(lambda: client.status(job)["mail"] == "imported")
 
 
+def answer_mail(inbox: Path, job: str, text: str) -> None:
+    (inbox / f"{job}.tsv").rename(inbox / f"{job}.claimed")
+    (inbox / "answer").write_text(text)
+    (inbox / "answer").rename(inbox / f"{job}.imported")
+
+
+def sounds_of(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*.wav"))
+
+
+@pytest.mark.parametrize("takes", [1, 2])
+def test_imported_mail_leaves_no_audio_and_all_facts(
+    takes: int, server: Any, library: Path, until: Callable[..., Any]
+) -> None:
+    client = server.connect()
+    options = {"position": 48_000, "track": "Gtr", "takes": takes}
+    job = client.separate(library / "song.wav", options=options, request=f"heavy-{takes}")
+    stems = client.wait(job)["stems"]
+    folder = server.workdir / "jobs" / job
+    assert len(sounds_of(folder)) == 5 * takes + 1
+    answer_mail(server.workdir / "inbox", job, "Gtr - drums\n")
+    until(lambda: not sounds_of(folder))
+    status = client.status(job)
+    assert (status["state"], status["stems"], status["mail"]) == ("done", stems, "imported")
+    assert json.loads(Path(status["manifest"]).read_text())
+    assert client.separate(library / "song.wav", options=options, request=job) == job
+    with pytest.raises(ServerError, match="cannot be read"):
+        client.fetch_files(job, server.workdir / "again", force=True)
+
+
+def test_imported_session_inputs_go_too(
+    server: Any, library: Path, until: Callable[..., Any]
+) -> None:
+    client = server.connect()
+    session = {"bass": library / "song.wav"}
+    job = client.add(["guitar"], session, {"position": 0, "track": "T", "drafts": 1}, "heavy-add")
+    client.wait(job)
+    folder = server.workdir / "jobs" / job
+    assert len(sounds_of(folder)) > 1
+    answer_mail(server.workdir / "inbox", job, "")
+    until(lambda: not sounds_of(folder))
+
+
+def test_audio_stays_where_it_is_used_was_not_imported_or_not_mailed(
+    server: Any, library: Path, until: Callable[..., Any]
+) -> None:
+    client = server.connect()
+    mail = {"position": 0, "track": "T"}
+    jobs = {}
+    for name, options in {"linked": mail, "unanswered": mail, "plain": {}, "gone": mail}.items():
+        jobs[name] = client.separate(library / "song.wav", options=options, request=f"stays-{name}")
+        client.wait(jobs[name])
+    inbox, folder = server.workdir / "inbox", server.workdir / "jobs"
+    answer_mail(inbox, jobs["linked"], "linked\n")
+    until(lambda: client.status(jobs["linked"])["mail"] == "linked")
+    answer_mail(inbox, jobs["gone"], "")
+    until(lambda: not sounds_of(folder / jobs["gone"]))
+    for name in ("linked", "unanswered", "plain"):
+        assert len(sounds_of(folder / jobs[name])) == 6, name
+
+
+def test_audio_goes_though_the_server_was_killed_after_its_import(
+    serve: Callable[..., Any], music: Path, until: Callable[..., Any]
+) -> None:
+    server = serve()
+    client = server.connect()
+    job = client.separate(music / "song.wav", options={"position": 0, "track": "T"})
+    client.wait(job)
+    answer_mail(server.workdir / "inbox", job, "")
+    until(lambda: client.status(job)["mail"] == "imported")
+    server.kill()
+    folder = server.workdir / "jobs" / job
+    assert sounds_of(folder)
+    serve()
+    until(lambda: not sounds_of(folder))
+
+
 def test_a_daw_that_could_not_import_is_noticed(
     server: Any, library: Path, until: Callable[..., Any]
 ) -> None:
