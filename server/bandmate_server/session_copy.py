@@ -49,8 +49,13 @@ def copy_session(bench: Bench) -> SessionCopy:
     region = arguments if "frames" in arguments else session
     with ExitStack() as stack:
         sounds = {
-            role: stack.enter_context(OpenSound(session[role], bench.files.open)) for role in roles
+            role: stack.enter_context(
+                OpenSound(session[role], bench.files.open, bench.folder, bench.check)
+            )
+            for role in roles
         }
+        for sound in sounds.values():
+            bench.notes.extend(sound.notes)
         rate = sounds[roles[0]].rate
         length = max(math.ceil(sound.frames * rate / sound.rate) for sound in sounds.values())
         start, frames = region.get("start", 0), region.get("frames", -1)
