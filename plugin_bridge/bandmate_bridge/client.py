@@ -338,8 +338,13 @@ class Client:
 
     def _send_file(self, file: str) -> str:
         path = Path(file)
-        if file.startswith("put:") or not path.is_file():
+        if file.startswith("put:"):
             return file
+        if not path.is_file():
+            if path.is_absolute():  # It may be the server's.
+                return file
+            words = "is a folder: expected an audio file" if path.is_dir() else "does not exist"
+            raise ServerError(f"{file} {words}", 404)
         return self.put(path.read_bytes(), path.suffix)
 
     def _sort(self, message: Message) -> None:
