@@ -94,7 +94,7 @@ def load_module(source: Path, kind: str, module: nn.Module) -> None:
 
 
 def load_vae(source: Path | None) -> Vae:
-    """Return the mini VAE of a checkpoint or a bundle (its folder or name); without one the shipped."""
+    """Return the mini VAE of a checkpoint or a bundle; without one, of the shipped bundle."""
     vae = Vae(MINI, MINI_VAE)
     load_module(source or find_bundle("mini"), "vae", vae)
     return vae

@@ -85,6 +85,8 @@ class Opened:
     def _open(self, view: View, opened: BinaryIO | None) -> None:
         """Find out what the file is, and open or decode it."""
         name, start = str(self._path), skip_tags(view)
+        if view.size == 0:
+            raise AudioError(f"{name} is not audio that can be read: the file is empty")
         head = view.at(start, 16)
         if head[:4] == b"fLaC":
             self._open_flac(view)
@@ -181,15 +183,15 @@ class Opened:
         Raises:
             AudioError: saying what the file is, if that can be told.
         """
+        if view is not None:
+            view.seek(0)
         try:
             return self._stack.enter_context(soundfile.SoundFile(target))
         except (soundfile.SoundFileError, TypeError) as error:
             head = view.at(0, 16) if view is not None else b""
             known = name_format(head)
             why = reason(error)
-            if view is not None and view.size == 0:
-                why = "the file is empty"
-            elif known is not None:
+            if known is not None:
                 why = f"it is {known}; convert it to WAV or FLAC first"
             elif self._path.suffix.lower() in (".raw", ".pcm"):
                 why = "raw samples do not say their rate; convert them to WAV first"

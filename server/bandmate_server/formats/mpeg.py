@@ -38,17 +38,26 @@ class Header:
     layer: int
 
 
+@dataclass(frozen=True)
+class Counter:
+    """A tag's count of frames, if it has one, and the places of it and of the count of bytes."""
+
+    frames: int | None
+    place: int
+    bytes_place: int | None = None
+
+
 @dataclass
 class Stream:
     """One stream: bytes start .. stop, and its frames without the tag's own.
 
-    counter: place of the frame count in a Xing or VBRI tag, and what it says; None without one.
+    counter: of a Xing or VBRI tag; None without one.
     """
 
     start: int
     stop: int
     frames: int = 0
-    counter: tuple[int, int] | None = None
+    counter: Counter | None = None
 
 
 @dataclass
@@ -68,20 +77,29 @@ def mpeg_views(view: View, found: Found, name: str) -> tuple[list[View], list[st
     views, words = [], []
     for stream in found.streams:
         part = view.part(stream.start, stream.stop, claimed=(stream.stop - stream.start) * ROOM)
-        if stream.counter is not None:
-            place, count = stream.counter
-            if count != stream.frames:
-                right = struct.pack(">I", stream.frames)
-                part = part.patched({place - stream.start: right})
-            else:
-                part = view.part(stream.start, stream.stop)
+        count = None if stream.counter is None else stream.counter.frames
+        if count is not None:
+            part = view.part(stream.start, stream.stop).patched(_right_counts(stream))
             if count > stream.frames:
                 there = f"{stream.frames} of the {count} frames that it promises are there"
                 words.append(f"{name}: {there}: it may be cut off")
         views.append(part)
     if found.junk:
-        words.append(f"{name}: {found.junk} bytes between its frames are no audio: left out")
+        words.append(f"{name}: {found.junk} bytes are no whole frame and no tag: left out")
     return views, words
+
+
+def _right_counts(stream: Stream) -> dict[int, bytes]:
+    """Return what a stream's tag should say: place in the stream -> bytes; nothing if it does."""
+    counter = stream.counter
+    assert counter is not None
+    if counter.frames == stream.frames:
+        return {}
+    right = {counter.place - stream.start: struct.pack(">I", stream.frames)}
+    if counter.bytes_place is not None:
+        size = min(stream.stop - stream.start, 0xFFFF_FFFF)
+        right[counter.bytes_place - stream.start] = struct.pack(">I", size)
+    return right
 
 
 def find_streams(view: View, check: Callable[[], None]) -> Found:
@@ -206,17 +224,20 @@ def _tag_size(data: _Window, place: int, size: int) -> int:
     return 0
 
 
-def _counter(data: _Window, place: int, header: Header) -> tuple[int, int] | None:
-    """Return place and value of the frame count, if this frame is a Xing, Info or VBRI tag."""
+def _counter(data: _Window, place: int, header: Header) -> Counter | None:
+    """Return the frame count, if this frame is a Xing, Info or VBRI tag."""
     if header.layer != 3:
         return None
     side = {(True, False): 32, (True, True): 17, (False, False): 17, (False, True): 9}
     at = place + 4 + side[header.version == 3, header.mono]
-    tag = data.at(at, 12)
-    if tag[:4] in (b"Xing", b"Info") and len(tag) == 12:
-        if tag[7] & 1:
-            return at + 8, int(struct.unpack(">I", tag[8:])[0])
-        return at + 8, 0
+    tag = data.at(at, 16)
+    if tag[:4] in (b"Xing", b"Info") and len(tag) == 16:
+        counts, sizes = tag[7] & 1, tag[7] & 2
+        if not counts:
+            return Counter(None, at + 8)
+        (frames,) = struct.unpack(">I", tag[8:12])
+        return Counter(frames, at + 8, at + 12 if sizes else None)
     if data.at(place + 36, 4) == b"VBRI":
-        return place + 50, int(struct.unpack(">I", data.at(place + 50, 4))[0])
+        (frames,) = struct.unpack(">I", data.at(place + 50, 4))
+        return Counter(frames, place + 50, place + 46)
     return None
