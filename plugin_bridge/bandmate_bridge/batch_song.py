@@ -28,7 +28,7 @@ from bandmate_server.bundle import hash_file
 from bandmate_server.claim import claimed
 from bandmate_server.errors import AudioError, BandmateError, Cancelled, OutputError
 from bandmate_server.output import MANIFEST as FOLDER_MANIFEST
-from bandmate_server.output import StemFile, sync_to_disk
+from bandmate_server.output import StemFile, scratch_folder, sync_to_disk
 from bandmate_server.session import Model
 from bandmate_server.settings import SeparateSettings
 
@@ -195,14 +195,14 @@ class _Song:
             chains = plan.chains or Chains({})
             host = stack.enter_context(ChainHost(chains, self._model))
             for stem in chains.stems:
-                dry = stack.enter_context(FileSource(self._made[stem]))
+                dry = stack.enter_context(self._source(self._made[stem]))
                 frames = host.frames(dry)
                 self._write(f"{stem}{WET}", dry, host.render(stem, dry), frames, manifest)
             if plan.mixdown:
                 files = [self._made.get(f"{stem}{WET}", self._made[stem]) for stem in heard]
-                sources: list[Source] = [stack.enter_context(FileSource(file)) for file in files]
+                sources: list[Source] = [stack.enter_context(self._source(file)) for file in files]
                 if plan.added:
-                    song = stack.enter_context(FileSource(self._work.song.path))
+                    song = stack.enter_context(self._source(self._work.song.path))
                     sources.append(_Region(song, manifest["region"]))
                 mix = _Sum(sources)
                 frames = manifest["frames"] + chains.tail_frames(mix.rate)
@@ -210,6 +210,9 @@ class _Song:
             manifest["chains"] = {
                 target: [step.title for step in steps] for target, steps in chains.steps.items()
             }
+
+    def _source(self, path: Path) -> FileSource:
+        return FileSource(path, scratch=scratch_folder(self._partial))
 
     def _write(
         self,
@@ -264,7 +267,7 @@ class _Song:
                     muted=f"{label}{WET}" in self._made or label in self._plan.minus,
                 )
             )
-        with FileSource(next(iter(self._made.values()))) as first:
+        with self._source(next(iter(self._made.values()))) as first:
             stamp = first.broadcast
         start = manifest["region"]["start"] if stamp is None else stamp.time_reference
         path = self._partial / f"{SESSION}.dawproject"

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 
 from bandmate_bridge.arguments import UsageError, build_parser
-from bandmate_bridge.console import fail, note, prepare_streams, say_json
+from bandmate_bridge.console import fail, note, prepare_streams, reader_has_gone, say_json
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_server.errors import BandmateError, Cancelled
 
 DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
 PARTS = ("add", "fill", "vary", "generate")
+TOLD = ("doctor", "models", "chains", "daw", "send")  # whose result is what they print
 MODULES = {  # command -> the module whose `run` does it
     "separate": "separate_command",
     **dict.fromkeys(PARTS, "part_command"),
@@ -36,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wants_json = "--json" in arguments
     with Interrupt() as interrupt:
         try:
-            return _run(build_parser().parse_args(arguments), interrupt)
+            options = build_parser().parse_args(arguments)
+            status = _run(options, interrupt)
+            lost = reader_has_gone() and options.command in TOLD
+            return FAILED if lost else status
         except UsageError as error:
             return _ended(USAGE, str(error), wants_json)
         except (Cancelled, KeyboardInterrupt):

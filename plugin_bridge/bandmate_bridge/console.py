@@ -6,7 +6,10 @@ import contextlib
 import json
 import os
 import sys
+from threading import Event
 from typing import Any
+
+_READER_GONE = Event()
 
 
 def one_line(text: object) -> str:
@@ -43,7 +46,13 @@ def say(text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
+        _READER_GONE.set()
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def reader_has_gone() -> bool:
+    """Whether a line of the result found nobody who reads it."""
+    return _READER_GONE.is_set()
 
 
 def say_json(value: dict[str, Any]) -> None:

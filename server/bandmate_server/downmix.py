@@ -46,7 +46,7 @@ def polarity(audio: FloatArray) -> FloatArray:
     if not 0.0 < scale < np.inf:
         return plain
     scaled = audio / np.float32(scale)
-    common = (scaled.T @ scaled).astype(np.float64)  # (channels, channels)
+    common = np.einsum("nc,nd->cd", scaled, scaled).astype(np.float64)  # no threads, as in render
     choices = _signs(channels)
     powers = np.einsum("kc,cd,kd->k", choices, common, choices)
     best = int(np.argmax(powers))

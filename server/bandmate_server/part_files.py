@@ -213,10 +213,8 @@ def _write_takes(
     names, results = _file_names(part), []
     files, needed = list(names.values()), _least_bytes(part)
     with ExitStack() as stack:
-        places = [
-            stack.enter_context(ResultFolder(folder, files, force, needed))
-            for folder in _folders(part, out_dir)
-        ]
+        folders = _folders(part, out_dir)
+        places = [stack.enter_context(ResultFolder(f, files, force, needed)) for f in folders]
         takes = part.takes()
         for index, place in enumerate(places):
             take_began, inside = (time.perf_counter() if index else began), part.model.ort_seconds
@@ -231,8 +229,8 @@ def _write_takes(
             manifest["realtime_factor"] = round(seconds / part.seconds, 5)
             part.monitor.check()
             place.commit(manifest)
-            written = {name: place.folder / file for name, file in names.items()}
-            results.append(Result(place.folder, written, manifest))
+            written = {name: folders[index] / file for name, file in names.items()}
+            results.append(Result(folders[index], written, manifest))
     part.monitor.report("write", 1.0)
     return results
 

@@ -171,6 +171,11 @@ class Opened:
             self._open_mpeg(view if span is None else view.part(*span), name)
             self.format, self.subtype = file.format, file.subtype
         elif file.subtype in SEEKABLE:
+            if file.frames > view.size:  # a frame takes a byte at least
+                raise AudioError(
+                    f"{name} is cut off: its header counts {file.frames} frames,"
+                    f" the whole file has {view.size} bytes"
+                )
             self.file = file
             self.rate, self.channels, self.frames = file.samplerate, file.channels, file.frames
             self.format, self.subtype = file.format, file.subtype

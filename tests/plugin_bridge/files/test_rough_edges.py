@@ -237,3 +237,20 @@ def test_full_disk_for_decoded_audio_is_said(
 
     ran = separate(mp3.name, preexec_fn=small)
     ran.failed_with(1, "cannot keep the decoded audio", "TMPDIR")
+
+
+def test_the_page_s_commands_run(tmp_path: Path, environment: dict[str, str], music: Music) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "files.md").read_text("utf-8")
+    (commands,) = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    soundfile.write(tmp_path / "song.flac", music[0][:20_000], music[1])
+    command = f'"{sys.executable}" -m bandmate_bridge.cli'
+    ran = subprocess.run(
+        ["sh", "-e", "-c", commands.replace("bandmate ", f"{command} ")],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran
+    assert (tmp_path / "stems" / "stdin" / "bass.wav").is_file()
