@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
+from pathlib import Path
 
-from bandmate_bridge.batch_inputs import find_songs
+from bandmate_bridge.batch_inputs import Song, find_songs, say_left_out
 from bandmate_bridge.batch_lock import folder_lock
 from bandmate_bridge.batch_plan import Plan, Work, check_template, collisions
 from bandmate_bridge.batch_pool import run_pool
@@ -13,11 +15,12 @@ from bandmate_bridge.batch_ray import require_ray, run_ray
 from bandmate_bridge.batch_report import Tally, table, write_report
 from bandmate_bridge.batch_song import Outcome, sweep
 from bandmate_bridge.chains import Chains, read_chains
-from bandmate_bridge.console import fail, say, say_json, warn
+from bandmate_bridge.console import fail, note, say, say_json, warn
 from bandmate_bridge.host import ChainHost
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.offline_arguments import ADD, SEPARATE, batch_options
 from bandmate_bridge.parsing import UsageError
+from bandmate_bridge.pipes import PipedInputs
 from bandmate_bridge.progress_bar import progress_bar
 from bandmate_server import bundle, open_model
 from bandmate_server.errors import Cancelled, SettingsError
@@ -46,14 +49,17 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     plan, jobs = _plan(options)
     if options.ray is not None:
         require_ray()
-    works = _works(options)
+    left: list[Path] = []
+    works = _works(options, left)
     found = bundle.load_bundle(bundle.find_bundle(options.model))
     _check_chains(plan, options)
     with (
         folder_lock(plan.out),
+        PipedInputs(plan.out, note) as pipes,
         progress_bar("batch", quiet=options.quiet) as progress,
     ):
         sweep(plan.out)
+        works = [_readable(work, pipes) for work in works]
         tally = Tally(works, progress)
         cancelled = None
         try:
@@ -62,7 +68,7 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
             cancelled = error
         sweep(plan.out)
         model = {"name": found.name, "version": found.version, "hash": found.hash}
-        report = tally.report(plan, model, jobs)
+        report = tally.report(plan, model, jobs) | {"left_out": [str(path) for path in left]}
         path = write_report(report, plan.out)
     if cancelled is not None:
         raise cancelled
@@ -140,13 +146,22 @@ def _check_stems(plan: Plan, chains: Chains | None) -> None:
             raise UsageError(f"{name} is not among the stems that are made: {', '.join(made)}")
 
 
-def _works(options: argparse.Namespace) -> list[Work]:
-    songs = find_songs(options.inputs, options.out)
+def _works(options: argparse.Namespace, left: list[Path]) -> list[Work]:
+    """Return all units of work, and collect the audio files that cannot be read."""
+    songs = find_songs(options.inputs, options.out, left.append)
+    if left:
+        warn(say_left_out(left))
     if not songs:
         raise UsageError(f"no audio files in {', '.join(options.inputs)}")
     count = options.takes or TAKES.default
     takes = range(1, count + 1) if count > 1 else (0,)
     return [Work(song, take) for take in takes for song in songs]
+
+
+def _readable(work: Work, pipes: PipedInputs) -> Work:
+    """Return the work with a file in the place of a pipe, which a worker could not read."""
+    song = work.song
+    return replace(work, song=Song(pipes.file(song.path), song.folder))
 
 
 def _check_chains(plan: Plan, options: argparse.Namespace) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bandmate_bridge.playlists import LISTS, read_playlist
+
 AUDIO = {".wav", ".wave", ".bwf", ".rf64", ".flac", ".aif", ".aiff", ".aifc", ".mp3", ".ogg"}
 AUDIO |= {".oga", ".opus", ".caf", ".w64"}
-LISTS = {".txt", ".m3u", ".m3u8"}
+AUDIO |= {".au", ".snd", ".mp2", ".mp1", ".mpga", ".voc", ".gsm", ".sph", ".nist", ".ircam"}
+# What sounds, and neither libsndfile nor we read: it is counted, so that nobody misses it.
+UNREAD = {".m4a", ".m4b", ".mp4", ".aac", ".alac", ".wma", ".wv", ".ape", ".mpc", ".tta", ".spx"}
+UNREAD |= {".ac3", ".dts", ".dsf", ".dff", ".mka", ".webm", ".amr", ".ra", ".rm", ".mid", ".midi"}
+NAMED = 5  # files in one line at most
 PACKED = {".mp3": 8.0, ".ogg": 8.0, ".oga": 8.0, ".opus": 10.0, ".flac": 1.7}  # times smaller
 
 
@@ -35,54 +41,93 @@ class Song:
         return max(1.0, size * PACKED.get(self.path.suffix.lower(), 1.0))
 
 
-def find_songs(inputs: list[str], out: Path) -> list[Song]:
+def find_songs(
+    inputs: list[str], out: Path, left_out: Callable[[Path], None] = lambda _: None
+) -> list[Song]:
     """Return the songs that the inputs name, each once, in a fixed order.
 
     Files that are named themselves are taken whatever they are, and even if missing; in
-    folders, files with an audio ending that are neither hidden nor under `out`.
+    folders, files with an audio ending that are neither hidden nor under `out`. Folders that
+    links lead to are searched too, each folder once.
+
+    Args:
+        inputs: folders, files, patterns and lists.
+        out: where results go.
+        left_out: called with audio files in folders that cannot be read.
     """
+    search = _Search(Path(os.path.realpath(out)), left_out)
     found: dict[Path, Song] = {}
     for given in inputs:
-        for song in _named(given, out.absolute()):
+        for song in search.named(given):
             found.setdefault(Path(os.path.normpath(song.path.absolute())), song)
     return list(found.values())
 
 
-def _named(given: str, out: Path) -> Iterator[Song]:
-    path = Path(given)
-    if path.is_dir():
-        yield from _searched(path, out)
-    elif path.exists() or not glob.has_magic(given):
-        if path.suffix.lower() in LISTS:
-            yield from _listed(path, out)
+def say_left_out(paths: list[Path]) -> str:
+    """Return a line that counts and names audio files that cannot be read."""
+    endings = ", ".join(sorted({path.suffix.lower() for path in paths}))
+    names = ", ".join(path.name for path in paths[:NAMED])
+    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
+    files = "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
+    hint = "convert them to WAV or FLAC first"
+    return f"{files} left out, as {endings} cannot be read: {names}{more}; {hint}"
+
+
+class _Search:
+    """A search with what it has met: lists that may name each other, folders that links lead to."""
+
+    def __init__(self, out: Path, left_out: Callable[[Path], None]):
+        self._out, self._left_out = out, left_out
+        self._lists: set[Path] = set()
+
+    def named(self, given: str) -> Iterator[Song]:
+        path = Path(given)
+        if path.is_dir():
+            yield from self._searched(path)
+        elif path.exists() or not glob.has_magic(given):
+            if path.suffix.lower() in LISTS:
+                yield from self._listed(path)
+            else:
+                yield Song(path)
         else:
-            yield Song(path)
-    else:
-        for match in sorted(glob.glob(given, recursive=True)):  # noqa: PTH207 - as it was typed
-            if Path(match).is_dir() or Path(match).suffix.lower() in AUDIO:
-                yield from _named(match, out)
+            for match in sorted(glob.glob(given, recursive=True)):  # noqa: PTH207 - as typed
+                if Path(match).is_dir() or Path(match).suffix.lower() in AUDIO:
+                    yield from self.named(match)
 
+    def _searched(self, folder: Path) -> Iterator[Song]:
+        """Yield what lies under a folder: first what really does, then what links lead to."""
+        met: set[tuple[int, int]] = set()
+        waiting = [folder]
+        while waiting:
+            for place, folders, files in os.walk(waiting.pop(0)):
+                here = Path(place)
+                about = here.stat()
+                if (about.st_dev, about.st_ino) in met:
+                    folders.clear()
+                    continue
+                met.add((about.st_dev, about.st_ino))
+                folders[:] = sorted(name for name in folders if self._wanted(here / name))
+                waiting += [here / name for name in folders if (here / name).is_symlink()]
+                yield from self._songs(here, sorted(files), folder)
 
-def _searched(folder: Path, out: Path) -> Iterator[Song]:
-    for place, folders, files in os.walk(folder):
-        here = Path(place)
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and (here / name).absolute() != out
-        )
-        for name in sorted(files):
-            path = here / name
-            if path.suffix.lower() in AUDIO and not name.startswith("."):
+    def _wanted(self, folder: Path) -> bool:
+        return not folder.name.startswith(".") and Path(os.path.realpath(folder)) != self._out
+
+    def _songs(self, here: Path, names: list[str], folder: Path) -> Iterator[Song]:
+        for path in (here / name for name in names if not name.startswith(".")):
+            ending = path.suffix.lower()
+            if ending in UNREAD:
+                self._left_out(path)
+            elif ending in AUDIO:
                 relative = here.relative_to(folder).as_posix()
                 yield Song(path, "" if relative == "." else relative)
 
-
-def _listed(path: Path, out: Path) -> Iterator[Song]:
-    """Yield what a list names, a path a line, from the list's own folder; # begins a remark."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        yield Song(path)  # Reading it as audio says what is wrong with it.
-        return
-    for line in text.splitlines():
-        if line.strip() and not line.startswith("#"):
-            yield from _named(str(path.parent / line.strip()), out)
+    def _listed(self, path: Path) -> Iterator[Song]:
+        """Yield what a list names, from the list's own folder."""
+        entries = read_playlist(path)
+        if entries is None:
+            yield Song(path)  # Reading it as audio says what is wrong with it.
+        elif path.resolve() not in self._lists:
+            self._lists.add(path.resolve())
+            for entry in entries:
+                yield from self.named(entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import shutil
@@ -21,11 +22,13 @@ from bandmate_bridge.host import ChainHost
 from bandmate_bridge.tags import Tags, read_tags, write_tags
 from bandmate_server import add_files, separate_file
 from bandmate_server.arrays import FloatArray
-from bandmate_server.audio import FileSource, Source, read_padded
+from bandmate_server.audio import FileSource, Source, check_file, read_padded
 from bandmate_server.broadcast import Broadcast
 from bandmate_server.bundle import hash_file
-from bandmate_server.errors import BandmateError, Cancelled, OutputError
-from bandmate_server.output import StemFile, sync_to_disk
+from bandmate_server.claim import claimed
+from bandmate_server.errors import AudioError, BandmateError, Cancelled, OutputError
+from bandmate_server.output import MANIFEST as FOLDER_MANIFEST
+from bandmate_server.output import StemFile, scratch_folder, sync_to_disk
 from bandmate_server.session import Model
 from bandmate_server.settings import SeparateSettings
 
@@ -34,6 +37,8 @@ WET = "-wet"  # behind a stem's name: through its chain
 SHARE = 0.9  # of a song's time that the separation takes, for the progress bar
 
 Advance = Callable[[float], None]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -111,20 +116,36 @@ class _Song:
         plan, work = self._plan, self._work
         path = work.song.path
         outcome.manifest = plan.manifest(work).relative_to(plan.out).as_posix()
-        with FileSource(path) as source:
-            outcome.seconds = round(source.frames / source.rate, 3)
-        key = plan.key(work, hash_file(path), self._model.bundle.hash)
+        key = plan.key(work, _hash(path), self._model.bundle.hash)
         if plan.resume and _complete(plan.manifest(work), key):
             outcome.state = "skipped"
+            outcome.seconds = _seconds(json.loads(plan.manifest(work).read_bytes()))
             return
-        self._refuse_existing()
+        with claimed(self._claim()):
+            self._refuse_existing()
+            self._make(outcome, key)
+
+    def _claim(self) -> Path:
+        """Return what the results claim: their folder, or where many share one the manifest."""
+        manifest = self._plan.manifest(self._work)
+        return manifest.parent if manifest.name == FOLDER_MANIFEST else manifest
+
+    def _make(self, outcome: Outcome, key: str) -> None:
+        """Make all that the plan asks, and put it in its place."""
+        plan, path = self._plan, self._work.song.path
         self._partial.mkdir(parents=True)
         manifest = self._dry(path)
+        outcome.seconds = _seconds(manifest)
         tags = read_tags(path)
         self._chained(manifest)
-        self._tagged(tags)
+        self._tagged(tags, manifest)
         if plan.dawproject is not None:
-            self._session(manifest, tags)
+            try:
+                self._session(manifest, tags)
+            except Exception as error:  # the stems are worth more
+                logger.debug("no session for %s", path, exc_info=True)
+                words = f"{type(error).__name__}: {error}"
+                manifest["warnings"].append(f"the DAWproject session is left out: {words}")
         self._commit(manifest | {"key": key})
         outcome.warnings = manifest["warnings"]
         outcome.state = "done"
@@ -174,14 +195,14 @@ class _Song:
             chains = plan.chains or Chains({})
             host = stack.enter_context(ChainHost(chains, self._model))
             for stem in chains.stems:
-                dry = stack.enter_context(FileSource(self._made[stem]))
+                dry = stack.enter_context(self._source(self._made[stem]))
                 frames = host.frames(dry)
                 self._write(f"{stem}{WET}", dry, host.render(stem, dry), frames, manifest)
             if plan.mixdown:
                 files = [self._made.get(f"{stem}{WET}", self._made[stem]) for stem in heard]
-                sources: list[Source] = [stack.enter_context(FileSource(file)) for file in files]
+                sources: list[Source] = [stack.enter_context(self._source(file)) for file in files]
                 if plan.added:
-                    song = stack.enter_context(FileSource(self._work.song.path))
+                    song = stack.enter_context(self._source(self._work.song.path))
                     sources.append(_Region(song, manifest["region"]))
                 mix = _Sum(sources)
                 frames = manifest["frames"] + chains.tail_frames(mix.rate)
@@ -189,6 +210,9 @@ class _Song:
             manifest["chains"] = {
                 target: [step.title for step in steps] for target, steps in chains.steps.items()
             }
+
+    def _source(self, path: Path) -> FileSource:
+        return FileSource(path, scratch=scratch_folder(self._partial))
 
     def _write(
         self,
@@ -215,11 +239,15 @@ class _Song:
             lost = f"{file.clipped} samples, peak {20.0 * math.log10(file.peak):+.1f} dBFS"
             manifest["warnings"].append(f"{label} was clipped to the integer format: {lost}")
 
-    def _tagged(self, tags: Tags) -> None:
+    def _tagged(self, tags: Tags, manifest: dict[str, Any]) -> None:
         title = (tags.get("title") or [self._work.song.path.stem])[0]
+        left: set[str] = set()
         for label, file in self._made.items():
             if tags:
-                write_tags(file, tags | {"title": [f"{title} ({label})"]})
+                left.update(write_tags(file, tags | {"title": [f"{title} ({label})"]}))
+        if left:
+            names = ", ".join(sorted(left))
+            manifest["warnings"].append(f"tags that the stems cannot hold are left out: {names}")
 
     def _session(self, manifest: dict[str, Any], tags: Tags) -> None:
         """Write a DAWproject of what is heard; dry stems under a chain are muted tracks."""
@@ -239,7 +267,7 @@ class _Song:
                     muted=f"{label}{WET}" in self._made or label in self._plan.minus,
                 )
             )
-        with FileSource(next(iter(self._made.values()))) as first:
+        with self._source(next(iter(self._made.values()))) as first:
             stamp = first.broadcast
         start = manifest["region"]["start"] if stamp is None else stamp.time_reference
         path = self._partial / f"{SESSION}.dawproject"
@@ -305,6 +333,25 @@ class _Sum:
         for source in self._sources[1:]:
             total += read_padded(source, start, count)
         return total
+
+
+def _hash(path: Path) -> str:
+    """Return a song's sha256.
+
+    Raises:
+        AudioError: if it is missing, or cannot be read.
+    """
+    check_file(path)
+    try:
+        return hash_file(path)
+    except OSError as error:
+        raise AudioError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _seconds(manifest: dict[str, Any]) -> float:
+    """Return how long the song is."""
+    source = manifest["inputs"][0]
+    return round(float(source["frames"] / source["rate"]), 3)
 
 
 def _complete(manifest: Path, key: str) -> bool:

@@ -14,6 +14,7 @@ import soundfile
 from bandmate_bridge.console import note, say, say_json, warn
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.sound_process import SoundProcess, devices
+from bandmate_server.claim import claimed
 from bandmate_server.errors import OutputError, SoundCardError
 
 READ = 1 << 16  # bytes at a time
@@ -29,15 +30,16 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     if options.list:
         return _list(options)
     path: Path = options.out
-    if path.exists() and not options.force:
-        raise OutputError(f"{path} is there already: use --force to replace it")
     if path.suffix.lower() != ".wav":
         raise OutputError(f"{path}: a recording is a WAV file, its name should end with .wav")
-    interrupt.begin()
-    with SoundProcess("record", options.device, options.channels, options.rate) as source:
-        if not options.quiet:
-            note(f"recording {options.channels} channels at {source.rate} Hz; Ctrl-C ends it")
-        frames = _record_file(source, path, options, interrupt)
+    with claimed(path):
+        if path.exists() and not options.force:
+            raise OutputError(f"{path} is there already: use --force to replace it")
+        interrupt.begin()
+        with SoundProcess("record", options.device, options.channels, options.rate) as source:
+            if not options.quiet:
+                note(f"recording {options.channels} channels at {source.rate} Hz; Ctrl-C ends it")
+            frames = _record_file(source, path, options, interrupt)
     seconds = frames / source.rate
     if source.lost:
         warn(f"{source.lost} blocks were lost: the machine was too busy")

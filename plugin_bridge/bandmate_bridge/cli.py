@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 from bandmate_bridge.arguments import build_parser
-from bandmate_bridge.console import fail, note, say_json
+from bandmate_bridge.console import fail, note, prepare_streams, reader_has_gone, say_json
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.parsing import UsageError
 from bandmate_server.errors import BandmateError, Cancelled
 
 DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
 PARTS = ("add", "fill", "vary", "generate")
+TOLD = ("doctor", "models", "chains", "daw", "send")  # whose result is what they print
 MODULES = {  # command -> the module whose `run` does it
     "separate": "separate_command",
     **dict.fromkeys(PARTS, "part_command"),
@@ -34,21 +34,18 @@ MODULES = {  # command -> the module whose `run` does it
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (default: the process' own) and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # File names need not be text of this terminal.
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     wants_json = "--json" in arguments
     with Interrupt() as interrupt:
         try:
-            return _run(build_parser().parse_args(arguments), interrupt)
+            options = build_parser().parse_args(arguments)
+            status = _run(options, interrupt)
+            lost = reader_has_gone() and options.command in TOLD
+            return FAILED if lost else status
         except UsageError as error:
             return _ended(USAGE, str(error), wants_json)
         except (Cancelled, KeyboardInterrupt):
             return _ended(CANCELLED, "cancelled", wants_json)
-        except BrokenPipeError:
-            # Whoever read our output has gone (`bandmate ... | head`): nobody is left to tell.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return FAILED
         except (BandmateError, OSError) as error:
             return _ended(FAILED, str(error), wants_json)
 

@@ -28,6 +28,7 @@ from bandmate_bridge import file_transfer
 from bandmate_bridge.connection import Connection
 from bandmate_bridge.job_events import Done, Event, Hello, Progress, Stem, last_events
 from bandmate_server.arrays import FloatArray
+from bandmate_server.claim import claimed
 from bandmate_server.errors import OutputError, ServerError
 from bandmate_server.files import write_whole
 from bandmate_server.network import DEFAULT_HOST, DEFAULT_PORT, is_loopback
@@ -265,15 +266,16 @@ class Client:
         files |= {
             folder / _place(job, f"{take}/manifest.json"): f"{take}/manifest.json" for take in takes
         }
-        there = [str(file) for file in files if file.exists()]
-        if there and not force:
-            raise OutputError(f"{there[0]} is there already: use --force to replace it")
-        for file, wav in files.items():
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(file, self._contents(job, wav))
-            except OSError as error:
-                raise OutputError(f"cannot write {file}: {error.strerror}") from error
+        with claimed(folder):
+            there = [str(file) for file in files if file.exists()]
+            if there and not force:
+                raise OutputError(f"{there[0]} is there already: use --force to replace it")
+            for file, wav in files.items():
+                try:
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    write_whole(file, self._contents(job, wav))
+                except OSError as error:
+                    raise OutputError(f"cannot write {file}: {error.strerror}") from error
         return list(files)
 
     def _contents(self, job: str, wav: str) -> bytes:
@@ -336,8 +338,13 @@ class Client:
 
     def _send_file(self, file: str) -> str:
         path = Path(file)
-        if file.startswith("put:") or not path.is_file():
+        if file.startswith("put:"):
             return file
+        if not path.is_file():
+            if path.is_absolute():  # It may be the server's.
+                return file
+            words = "is a folder: expected an audio file" if path.is_dir() else "does not exist"
+            raise ServerError(f"{file} {words}", 404)
         return self.put(path.read_bytes(), path.suffix)
 
     def _sort(self, message: Message) -> None:

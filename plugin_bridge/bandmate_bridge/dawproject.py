@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from bandmate_bridge.tags import plain_text
 from bandmate_server.version import bandmate_version
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # ZIP's first moment: no time of day, so that bytes repeat
@@ -58,8 +59,10 @@ def write_dawproject(
         tracks: in their order.
         start: frame at which all clips begin.
         tags: of the song.
-        inside: whether the audio is packed into the file; else referred to.
+        inside: whether the audio is packed into the file; else referred to, unless its path
+            holds what XML cannot.
     """
+    inside = inside or any(plain_text(track.reference) != track.reference for track in tracks)
     sounds = [
         f"audio/{track.name}{track.file.suffix}" if inside else track.reference for track in tracks
     ]
@@ -132,7 +135,7 @@ def _metadata(tags: dict[str, list[str]]) -> Element:
     root = Element("MetaData")
     for name, tag in METADATA.items():
         if tags.get(tag):
-            SubElement(root, name).text = ", ".join(tags[tag])
+            SubElement(root, name).text = plain_text(", ".join(tags[tag]))
     return root
 
 

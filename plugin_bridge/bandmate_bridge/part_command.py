@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandmate_bridge.console import say, say_json, warn
+from bandmate_bridge.console import note, say, say_json, warn
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.parsing import UsageError
 from bandmate_bridge.part_arguments import Given
+from bandmate_bridge.pipes import PipedInputs
 from bandmate_bridge.progress_bar import progress_bar
 from bandmate_bridge.separate_command import check_name
 from bandmate_server import add_files, fill_file, generate_files, open_model, vary_file
@@ -43,7 +44,9 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         model = open_model(options.model, device=options.device, threads=options.threads)
         for warning in model.warnings:
             warn(warning)
-        results = _made(model, options, stems, given, settings, interrupt)
+        with PipedInputs(options.out, note) as pipes:
+            files = {name: pipes.file(path) for name, path in given.items()}
+            results = _made(model, options, stems, files, settings, interrupt)
     except SettingsError as error:
         raise UsageError(str(error)) from error
     except MemoryError as error:

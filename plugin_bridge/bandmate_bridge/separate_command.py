@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandmate_bridge.console import fail, say, say_json, warn
+from bandmate_bridge.console import fail, note, say, say_json, warn
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.parsing import UsageError
+from bandmate_bridge.pipes import PipedInputs, input_name
 from bandmate_bridge.progress_bar import progress_bar
 from bandmate_server import open_model, separate_file
 from bandmate_server.errors import AudioError, BandmateError, Cancelled, SettingsError
@@ -40,16 +41,17 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         warn("this model's masks do not depend on the seed: all takes are the same; try --steps 8")
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
-    for path in options.inputs:
-        try:
-            check_name(path)
-            done += _separated(model, path, takes, options, interrupt)
-        except Cancelled:
-            raise
-        except (BandmateError, OSError, MemoryError) as error:
-            message = _named(error, path)
-            failed.append({"input": str(path), "error": message})
-            fail(message)
+    with PipedInputs(options.out, note) as pipes:
+        for path in options.inputs:
+            try:
+                check_name(path)
+                done += _separated(model, pipes.file(path), takes, options, interrupt)
+            except Cancelled:
+                raise
+            except (BandmateError, OSError, MemoryError) as error:
+                message = _named(error, path)
+                failed.append({"input": str(path), "error": message})
+                fail(message)
     if options.json:
         report = {"name": model.bundle.name, "hash": model.bundle.hash, "provider": model.provider}
         say_json(
@@ -79,10 +81,11 @@ def _takes(options: argparse.Namespace) -> list[SeparateSettings]:
 def _refuse_same_names(inputs: list[Path], out: Path) -> None:
     seen: dict[str, Path] = {}
     for path in inputs:
-        other = seen.setdefault(path.stem.casefold(), path)
+        name = input_name(path).stem
+        other = seen.setdefault(name.casefold(), path)
         if other is not path:
             raise UsageError(
-                f"{other} and {path} would both be written to {out / path.stem}:"
+                f"{other} and {path} would both be written to {out / name}:"
                 " give each an --out of its own"
             )
 

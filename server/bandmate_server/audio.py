@@ -6,7 +6,6 @@ Audio arrays are float32 (frames, channels), full scale is 1.0.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,9 @@ import soxr
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.broadcast import read_broadcast
+from bandmate_server.downmix import polarity
 from bandmate_server.errors import AudioError
+from bandmate_server.formats.decoding import Opened, Report, reason
 from bandmate_server.spec import MAX_CHANNELS, MAX_RATE, MIN_RATE
 
 BLOCK_SECONDS = 1.0  # audio read at once while streaming
@@ -28,6 +29,13 @@ MAX_GAIN_DB = 80.0
 GATE_DB = -20.0  # blocks this far below the mean do not count as music
 GATE_SECONDS = 0.1
 RESAMPLE_QUALITY = "HQ"  # soxr: linear phase, 100 dB
+
+
+MAX_PEAK = 2.0**31  # what samples can reach that are integers; beyond, sums of squares overflow
+
+
+def ignore_share(share: float) -> None:
+    """Take a report of the share done and do nothing."""
 
 
 class Source(Protocol):
@@ -82,39 +90,47 @@ class ArraySource:
 class FileSource:
     """An audio file; a context manager.
 
+    What cannot be read at any place is decoded once, to a temporary file.
+
+    format, subtype: libsndfile's names of what the file is.
+    broadcast: of a broadcast WAV; None of others.
+    notes: what the user should know of the file, such as what was left out of it.
+
     Args:
         path: of the file.
         opened: the file, if it is open already; it stays the caller's to close.
+        scratch: folder for decoded audio; None: the system's.
+        report: called with the share done while the file is scanned and decoded; raises to stop.
 
     Raises:
         AudioError: if it is missing, unreadable, empty, cut off, or not audio of our kind.
     """
 
-    def __init__(self, path: Path, opened: BinaryIO | None = None):
+    def __init__(
+        self,
+        path: Path,
+        opened: BinaryIO | None = None,
+        *,
+        scratch: Path | None = None,
+        report: Report = ignore_share,
+    ):
         self.name = str(path)
-        if path.is_dir():
-            raise AudioError(f"{path} is a folder: expected an audio file")
-        if not path.exists():
-            raise AudioError(f"{path} does not exist")
+        check_file(path)
         try:
-            with path.open("rb") as raw:
-                empty = not raw.read(1)
-            self._file = soundfile.SoundFile(opened or path)
+            self._audio = Opened(path, opened, scratch, report)
         except OSError as error:
-            raise AudioError(f"cannot read {path}: {error.strerror}") from error
-        except (soundfile.SoundFileError, TypeError) as error:
-            why = "the file is empty" if empty else _reason(error)
-            raise AudioError(f"{path} is not audio that can be read: {why}") from error
-        self.rate, self.channels = self._file.samplerate, self._file.channels
-        self.frames = self._file.frames
-        self.format, self.subtype = self._file.format, self._file.subtype
-        self.broadcast = read_broadcast(self._file)
+            raise AudioError(f"cannot read {path}: {error.strerror or error}") from error
+        self.rate, self.channels = self._audio.rate, self._audio.channels
+        self.frames = self._audio.frames
+        self.format, self.subtype = self._audio.format, self._audio.subtype
+        self.notes = self._audio.notes
+        file = self._audio.file
+        self.broadcast = None if file is None else read_broadcast(file)
         self._position = 0
         try:
             check_kind(self)
-            _check_whole(self.name, self._file.extra_info)
         except AudioError:
-            self._file.close()
+            self._audio.close()
             raise
 
     def __enter__(self) -> FileSource:
@@ -128,7 +144,7 @@ class FileSource:
         trace: TracebackType | None,
     ) -> None:
         """Close the file."""
-        self._file.close()
+        self._audio.close()
 
     def read(self, start: int, count: int) -> FloatArray:
         """Return frames start .. start + count.
@@ -136,18 +152,35 @@ class FileSource:
         Raises:
             AudioError: if the file ends before its header says.
         """
+        file = self._audio.file
+        if file is None:
+            return self._audio.read(start, count)
         try:
             if start != self._position:
-                self._file.seek(start)
-            block: FloatArray = self._file.read(count, dtype="float32", always_2d=True)
+                file.seek(start)
+            block: FloatArray = file.read(count, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
             where = f"after frame {start} of {self.frames}"
-            raise AudioError(f"{self.name} is damaged {where}: {_reason(error)}") from error
+            raise AudioError(f"{self.name} is damaged {where}: {reason(error)}") from error
         self._position = start + len(block)
         if len(block) < count:
             there = f"{self._position} of {self.frames} frames are there"
             raise AudioError(f"{self.name} is cut off: {there}")
         return block
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no file that can be read at any place.
+
+    Raises:
+        AudioError: if it is missing, a folder, or a pipe.
+    """
+    if path.is_dir():
+        raise AudioError(f"{path} is a folder: expected an audio file")
+    if not path.exists():
+        raise AudioError(f"{path} does not exist")
+    if not path.is_file():
+        raise AudioError(f"{path} is a pipe or a device: write its audio to a file first")
 
 
 def check_kind(source: Source) -> None:
@@ -185,7 +218,7 @@ def read_blocks(source: Source, start: int, stop: int) -> Iterator[FloatArray]:
 
 @dataclass(frozen=True)
 class Level:
-    """How loud audio is: peak of any channel, gated RMS of the mono sum (full scale 1.0)."""
+    """How loud audio is: peak of any channel, gated RMS of its mono mix (full scale 1.0)."""
 
     peak: float
     rms: float
@@ -219,8 +252,13 @@ def measure_level(blocks: Iterator[FloatArray], rate: int, name: str) -> Level:
         highest = float(np.max(np.abs(block), initial=0.0))
         if not math.isfinite(highest):
             raise AudioError(f"{name} has samples that are not finite numbers (NaN or infinite)")
+        if highest > MAX_PEAK:
+            raise AudioError(
+                f"{name} has samples up to {highest:.1e}: expected full scale at 1,"
+                f" and nothing above {MAX_PEAK:.1e}; it may be damaged"
+            )
         peak = max(peak, highest)
-        mono = block.mean(axis=1, dtype=np.float64)
+        mono = (block * polarity(block)).mean(axis=1, dtype=np.float64)
         edges = np.arange(0, len(mono), size)
         powers.append(np.add.reduceat(mono * mono, edges) / np.diff(edges, append=len(mono)))
     power = np.concatenate(powers) if powers else np.zeros(1)
@@ -252,24 +290,3 @@ class Resampler:
             return block
         out: FloatArray = self._stream.resample_chunk(np.ascontiguousarray(block), last=last)
         return out
-
-
-def _reason(error: Exception) -> str:
-    """Return the reader's own words without the path that we name ourselves."""
-    words = getattr(error, "error_string", None) or str(error)
-    return words.removeprefix("Error : ").rstrip(".").lower()
-
-
-def _check_whole(name: str, parser_log: str) -> None:
-    """Refuse a file whose audio chunk is longer than the file.
-
-    libsndfile reads such files without an error and only logs both sizes. The sizes that
-    programs write to a pipe, where they cannot know better, are let through.
-    """
-    found = re.search(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", parser_log, re.MULTILINE)
-    if found is None:
-        return
-    declared, there = int(found[1]), int(found[2])
-    unknown = declared == 0 or declared >= 0xFFFF_0000 or 0x7FFF_F000 <= declared <= 0x7FFF_FFFF
-    if declared > there and not unknown:
-        raise AudioError(f"{name} is cut off: {there} of {declared} bytes of audio are there")

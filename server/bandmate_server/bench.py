@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bandmate_server.options import TAKES
@@ -20,6 +20,7 @@ class Bench:
 
     folder: the job's; `work` in it is for results that are being made.
     files: which may be read.
+    notes: what the user should know of the files that were read.
     """
 
     model: Model
@@ -28,6 +29,7 @@ class Bench:
     files: ServerFiles
     progress: Progress
     cancel: Cancel
+    notes: list[str] = field(default_factory=list)
 
     @property
     def work(self) -> Path:

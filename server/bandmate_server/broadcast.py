@@ -36,7 +36,8 @@ class Broadcast:
     def moved(self, frames: int) -> Broadcast:
         """Return the same for a region that begins `frames` later; no coding history."""
         raw = bytearray(self._raw)
-        struct.pack_into("<Q", raw, _TIME_REFERENCE, self.time_reference + frames)
+        later = min(self.time_reference + frames, 2**64 - 1)
+        struct.pack_into("<Q", raw, _TIME_REFERENCE, later)
         struct.pack_into("<I", raw, _HISTORY_SIZE, 0)
         return Broadcast(bytes(raw))
 

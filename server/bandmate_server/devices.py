@@ -98,6 +98,21 @@ def count_cores() -> int:
     return max(min(len(cores), _quota()), 1)
 
 
+def choose_threads(wanted: int | None) -> tuple[int, list[str]]:
+    """Return how many threads to use, and a warning if more were wanted than there are processors.
+
+    Threads that wait for each other's processor make the work many times slower.
+    """
+    if wanted is None:
+        return count_cores(), []
+    has_mask = hasattr(os, "sched_getaffinity")
+    processors = len(os.sched_getaffinity(0)) if has_mask else os.cpu_count() or 1
+    most = max(min(processors, _quota()), 1)
+    if wanted <= most:
+        return wanted, []
+    return most, [f"{wanted} threads are more than this machine's {most} processors: {most} used"]
+
+
 def _quota() -> int:
     """Return the processors that a container's quota allows."""
     limit = Path("/sys/fs/cgroup/cpu.max")

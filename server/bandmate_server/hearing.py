@@ -10,6 +10,7 @@ import numpy as np
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import Resampler, Source, measure_level, read_blocks
+from bandmate_server.downmix import aligned_mean
 from bandmate_server.loudness import STEM_DB, measure_lufs, power_sum_db
 from bandmate_server.progress import Monitor
 from bandmate_server.session import Model
@@ -110,7 +111,7 @@ def hear(session: Session, layout: Layout, spec: ModelSpec, monitor: Monitor) ->
         audio = np.pad(audio, ((0, samples - len(audio)), (0, 0)))
         measure_level(iter([audio]), rate, source.name)  # All of it is finite.
         sides += to_sides(audio, session.channels)
-        waves[name] = audio.mean(axis=1)
+        waves[name] = aligned_mean(audio)
     mono = mixed(waves.values(), samples)
     level = measure_level(iter([mono[:, None]]), rate, "the sum of what is given")
     if level.rms < SILENCE_RMS:
@@ -127,12 +128,11 @@ def to_sides(audio: FloatArray, channels: int) -> FloatArray:
     if audio.shape[1] == 1:
         return np.repeat(audio, sides, axis=1) * np.float32(math.sqrt(channels / sides))
     if sides == 1:  # A leading mono stem beside wider ones.
-        mono: FloatArray = audio.mean(axis=1, keepdims=True)
-        return mono
+        return aligned_mean(audio)[:, None]
     out = np.empty((len(audio), sides), np.float32)
     for side in range(sides):
         half = audio[:, side::sides]
-        out[:, side] = half.sum(axis=1) / math.sqrt(half.shape[1])
+        out[:, side] = aligned_mean(half) * np.float32(math.sqrt(half.shape[1]))
     return out
 
 

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ import soundfile
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.broadcast import Broadcast, clear_time_of_day
+from bandmate_server.claim import claimed
 from bandmate_server.errors import OutputError
 from bandmate_server.options import BitDepth, Format
 
@@ -125,31 +127,34 @@ class ResultFolder:
         needed: bytes that the files will take at least.
 
     Raises:
-        OutputError: if results are there already, or the place cannot be written.
+        OutputError: if results are there already, another run is writing there, or the place
+            cannot be written.
     """
 
     def __init__(self, folder: Path, names: list[str], force: bool, needed: int):
         self.folder = folder.absolute()  # "." has no name of its own.
-        hidden = f".bandmate-{uuid.uuid4().hex}.partial"
-        there = self.folder.is_dir()
-        self._partial = self.folder / hidden if there else self.folder.with_name(hidden)
+        self._partial = self.folder
         self._names, self._force, self._needed = names, force, needed
-        self._made: list[Path] = []
+        self._stack = ExitStack()
 
     def __enter__(self) -> ResultFolder:
-        """Make the hidden folder."""
-        self.refuse_existing()
-        try:
-            self._make_parents()
-            self._partial.mkdir()
-            free = shutil.disk_usage(self._partial).free
-        except OSError as error:
-            self._clean()
-            raise OutputError(f"cannot write to {self.folder.parent}: {error.strerror}") from error
-        if free < self._needed:
-            self._clean()
-            sizes = f"{self._needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free"
-            raise OutputError(f"cannot write {self.folder}: the disk is full: {sizes}")
+        """Claim the place, and make the hidden folder."""
+        with ExitStack() as stack:
+            stack.enter_context(claimed(self.folder))
+            self.refuse_existing()
+            there = self.folder.is_dir()
+            self._partial = self._hidden(self.folder if there else self.folder.parent)
+            stack.callback(shutil.rmtree, self._partial, ignore_errors=True)
+            try:
+                self._partial.mkdir()
+                free = shutil.disk_usage(self._partial).free
+            except OSError as error:
+                where = self.folder.parent
+                raise OutputError(f"cannot write to {where}: {error.strerror}") from error
+            if free < self._needed:
+                sizes = f"{self._needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free"
+                raise OutputError(f"cannot write {self.folder}: the disk is full: {sizes}")
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -158,8 +163,8 @@ class ResultFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Remove what was not committed."""
-        self._clean()
+        """Remove what was not committed, and give the place free."""
+        self._stack.close()
 
     def path(self, name: str) -> Path:
         """Return where to write a file for now."""
@@ -175,13 +180,13 @@ class ResultFolder:
             _write_json(self._partial / MANIFEST, manifest)
             sync_to_disk(self._partial)
             if self.folder.exists():
+                self.refuse_existing()  # Somebody else may have written since.
                 self._replace_files()
             else:
                 self._partial.rename(self.folder)
             sync_to_disk(self.folder.parent)
         except OSError as error:
             raise OutputError(f"cannot write {self.folder}: {error.strerror}") from error
-        self._made.clear()
 
     def refuse_existing(self) -> None:
         """Raise OutputError if results are there already and are not to be replaced."""
@@ -201,20 +206,22 @@ class ResultFolder:
             (self._partial / name).replace(self.folder / name)
         sync_to_disk(self.folder)
 
-    def _make_parents(self) -> None:
-        """Make the folders above, remembering which are new."""
-        missing = [p for p in (self.folder.parent, *self.folder.parent.parents) if not p.exists()]
-        for parent in reversed(missing):
-            parent.mkdir(exist_ok=True)
-            self._made.append(parent)
+    @staticmethod
+    def _hidden(folder: Path) -> Path:
+        return folder / f".bandmate-{uuid.uuid4().hex}.partial"
 
-    def _clean(self) -> None:
-        shutil.rmtree(self._partial, ignore_errors=True)
-        for parent in reversed(self._made):
-            try:
-                parent.rmdir()
-            except OSError:
-                break  # Somebody else uses it by now.
+
+def scratch_folder(out: Path) -> Path | None:
+    """Return where decoded audio can lie while results are made: on the disk that they go to.
+
+    TMPDIR takes precedence; None is the system's own place.
+    """
+    if os.environ.get("TMPDIR"):
+        return None
+    for folder in (out.absolute(), *out.absolute().parents):
+        if folder.is_dir():
+            return folder if os.access(folder, os.W_OK) else None
+    return None
 
 
 def _listed_files(manifest: Path) -> set[str]:

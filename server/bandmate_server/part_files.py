@@ -22,7 +22,7 @@ from bandmate_server.manifest import (
     describe_region,
 )
 from bandmate_server.options import CHANNELS, RATE
-from bandmate_server.output import BYTES, ResultFolder, StemFile
+from bandmate_server.output import BYTES, ResultFolder, StemFile, scratch_folder
 from bandmate_server.part_tasks import STAGES
 from bandmate_server.parts import Part, Take
 from bandmate_server.planning import plan_generation, plan_part
@@ -169,12 +169,17 @@ def _from_files(
     named = dict(given) | ({} if backing is None else {BACKING: backing})
     paths = {name: Path(path) for name, path in named.items()}
     with ExitStack() as stack:
-        files = {name: stack.enter_context(FileSource(path)) for name, path in paths.items()}
+        scratch = scratch_folder(out_dir)
+        files = {
+            name: stack.enter_context(FileSource(path, scratch=scratch, report=monitor.reading))
+            for name, path in paths.items()
+        }
         stems: dict[str, Source] = {name: files[name] for name in given}
         part = plan_part(model, stems, files.get(BACKING), task, chosen, monitor)
         _spare_inputs(part, paths, out_dir)
         inputs = [{"stem": name} | describe_input(files[name], paths[name]) for name in files]
-        return _write_takes(part, inputs, out_dir, force, began)
+        notes = [note for file in files.values() for note in file.notes]
+        return _write_takes(part, inputs, out_dir, force, began, notes)
 
 
 def _spare_inputs(part: Part, paths: dict[str, Path], out_dir: Path) -> None:
@@ -198,20 +203,25 @@ def _file_names(part: Part) -> dict[str, str]:
 
 
 def _write_takes(
-    part: Part, inputs: list[dict[str, Any]], out_dir: Path, force: bool, began: float
+    part: Part,
+    inputs: list[dict[str, Any]],
+    out_dir: Path,
+    force: bool,
+    began: float,
+    notes: Sequence[str] = (),
 ) -> list[Result]:
-    """Write all takes, each whole or not at all."""
-    names, folders = _file_names(part), _folders(part, out_dir)
-    for folder in folders:
-        ResultFolder(folder, list(names.values()), force, 0).refuse_existing()
-    results = []
-    takes = part.takes()
-    for index, folder in enumerate(folders):
-        take_began, inside = (time.perf_counter() if index else began), part.model.ort_seconds
-        take = next(takes)
-        with ResultFolder(folder, list(names.values()), force, _least_bytes(part)) as place:
-            files = _write_take(part, take, place, names)
-            manifest = _manifest(part, take, index, inputs, files)
+    """Write all takes, each whole or not at all; notes are warnings about the inputs."""
+    names, results = _file_names(part), []
+    files, needed = list(names.values()), _least_bytes(part)
+    with ExitStack() as stack:
+        folders = _folders(part, out_dir)
+        places = [stack.enter_context(ResultFolder(f, files, force, needed)) for f in folders]
+        takes = part.takes()
+        for index, place in enumerate(places):
+            take_began, inside = (time.perf_counter() if index else began), part.model.ort_seconds
+            take = next(takes)
+            manifest = _manifest(part, take, index, inputs, _write_take(part, take, place, names))
+            manifest["warnings"] += notes
             seconds = time.perf_counter() - take_began
             manifest["timings"] = {
                 "total": round(seconds, 4),
@@ -220,8 +230,8 @@ def _write_takes(
             manifest["realtime_factor"] = round(seconds / part.seconds, 5)
             part.monitor.check()
             place.commit(manifest)
-        written = {name: folder / file for name, file in names.items()}
-        results.append(Result(folder, written, manifest))
+            written = {name: folders[index] / file for name, file in names.items()}
+            results.append(Result(folders[index], written, manifest))
     part.monitor.report("write", 1.0)
     return results
 

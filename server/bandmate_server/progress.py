@@ -39,6 +39,14 @@ class Monitor:
         if self._cancel():
             raise Cancelled("cancelled")
 
+    def reading(self, share: float) -> None:
+        """Take the share done of a scan or a decoding, half of the stage "read".
+
+        Raises:
+            Cancelled: if the work should stop.
+        """
+        self.report("read", 0.5 * share)
+
     def report(self, stage: str, fraction: float) -> None:
         """Report the share `fraction` (0..1) of `stage` as done.
 

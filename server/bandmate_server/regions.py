@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 from bandmate_server.errors import AudioError, RegionError
 from bandmate_server.options import END, START
@@ -13,20 +15,31 @@ from bandmate_server.snapshot import Open, OpenSound
 from bandmate_server.windows import Region, find_region
 
 
-def open_session(request: JobRequest, open_file: Open, stack: ExitStack) -> dict[str, OpenSound]:
+def open_session(
+    request: JobRequest,
+    open_file: Open,
+    stack: ExitStack,
+    scratch: Path,
+    check: Callable[[], None],
+) -> dict[str, OpenSound]:
     """Return a session's sounds, opened: first the stem that is worked on.
 
     Args:
         request: that names them.
         open_file: opens a file that a peer named.
         stack: closes them.
+        scratch: folder for audio that has to be decoded first.
+        check: called while that happens; raises to stop.
 
     Raises:
         AudioError: if a file is not audio.
     """
     session, own = request.arguments["session"], request.arguments.get("stem")
     roles = sorted((role for role in session if role not in REGION), key=lambda role: role != own)
-    return {role: stack.enter_context(OpenSound(session[role], open_file)) for role in roles}
+    return {
+        role: stack.enter_context(OpenSound(session[role], open_file, scratch, check))
+        for role in roles
+    }
 
 
 def measure_session(sounds: dict[str, OpenSound]) -> tuple[int, int]:
@@ -62,10 +75,15 @@ def requested_region(request: JobRequest, name: str, rate: int, length: int) -> 
     return Region(start, frames)
 
 
-def check_end(request: JobRequest, open_file: Open) -> None:
+def check_end(request: JobRequest, open_file: Open, scratch: Path) -> None:
     """Refuse a region that does not lie inside the audio, before a job is made of it.
 
-    What cannot be opened as audio is left to the job, which says why.
+    What cannot be opened as audio, or must be decoded to know how long it is, is left to the job.
+
+    Args:
+        request: for a job.
+        open_file: opens a file that a peer named.
+        scratch: a folder, where nothing is written.
 
     Raises:
         RegionError: naming the region and how long the audio is.
@@ -74,11 +92,17 @@ def check_end(request: JobRequest, open_file: Open) -> None:
         return
     with ExitStack() as stack, contextlib.suppress(AudioError):
         if "wav" in request.arguments:
-            sound = stack.enter_context(OpenSound(request.arguments["wav"], open_file))
+            wav = request.arguments["wav"]
+            sound = stack.enter_context(OpenSound(wav, open_file, scratch, _takes_long))
             requested_region(request, sound.name, sound.rate, sound.frames)
         else:
-            rate, length = measure_session(open_session(request, open_file, stack))
+            sounds = open_session(request, open_file, stack, scratch, _takes_long)
+            rate, length = measure_session(sounds)
             requested_region(request, "the session", rate, length)
+
+
+def _takes_long() -> None:
+    raise AudioError("its length is not known before it is decoded")
 
 
 def _region_of(request: JobRequest) -> tuple[int, int]:

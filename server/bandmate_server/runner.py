@@ -22,7 +22,7 @@ from bandmate_server.session import Model
 from bandmate_server.session_copy import SessionCopy, copy_session, crop
 from bandmate_server.settings import part_settings, separate_settings, take_seeds
 from bandmate_server.snapshot import OpenSound, copy_sound, plan_span
-from bandmate_server.tasks import Result, separate_file
+from bandmate_server.tasks import Result, add_warnings, separate_file
 from bandmate_server.transfers import ServerFiles
 
 
@@ -51,6 +51,7 @@ def run_job(
         shutil.rmtree(bench.work, ignore_errors=True)
         bench.work.mkdir()
         start, results = TASKS[request.task](bench)
+        results = [add_warnings(result, bench.notes) for result in results]
         final, takes = _gather(bench, results)
         found = _describe(bench, takes, start)
         write_json(folder / RESULT, found)
@@ -66,7 +67,8 @@ def run_job(
 def _separate(bench: Bench) -> tuple[int, list[Result]]:
     arguments = bench.request.arguments
     copy = bench.folder / INPUT
-    with OpenSound(arguments["wav"], bench.files.open) as sound:
+    with OpenSound(arguments["wav"], bench.files.open, bench.folder, bench.check) as sound:
+        bench.notes.extend(sound.notes)
         asked = requested_region(bench.request, sound.name, sound.rate, sound.frames)
         span = plan_span(asked, sound.rate, sound.frames, bench.model.spec)
         copy_sound(sound, span, copy, bench.check)

@@ -257,7 +257,7 @@ class Service:
             for file in request.files:
                 around.files.resolve(file)
             try:
-                check_end(request, around.files.open)
+                check_end(request, around.files.open, around.workdir)
             except RegionError as error:
                 raise RequestError(400, str(error)) from error
             job = around.queue.submit(request)

@@ -14,7 +14,7 @@ import numpy as np
 from bandmate_server.arrays import FloatArray
 from bandmate_server.bundle import Bundle, load_bundle
 from bandmate_server.consistency import approach
-from bandmate_server.devices import CPU, choose_device, count_cores
+from bandmate_server.devices import CPU, choose_device, choose_threads
 from bandmate_server.errors import BundleError, DeviceError
 from bandmate_server.graphs import (
     SEPARATOR,
@@ -61,7 +61,7 @@ def open_model(
     Args:
         name: of an installed bundle, or its folder.
         device: "auto", "cpu" or "cuda".
-        threads: of ONNX Runtime; None takes the physical cores.
+        threads: of ONNX Runtime, at most one for each processor; None takes the physical cores.
 
     Raises:
         BundleError: naming the file that is missing, damaged, swapped or of other shapes.
@@ -87,9 +87,9 @@ class Model:
         self.bundle = bundle
         self.spec = bundle.spec
         self.device = device
-        self.threads = threads or count_cores()
+        self.threads, words = choose_threads(threads)
         self.provider = choice.provider
-        self.warnings = list(choice.warnings)
+        self.warnings = [*choice.warnings, *words]
         self.ort_seconds = 0.0
         self.alphas = cumulative_alphas(self.spec.schedule)
         self.latents = LatentCache()

@@ -44,7 +44,11 @@ def copy_session(bench: Bench) -> SessionCopy:
         OutputError: if the copy cannot be written.
     """
     with ExitStack() as stack:
-        sounds = open_session(bench.request, bench.files.open, stack)
+        sounds = open_session(
+            bench.request, bench.files.open, stack, scratch=bench.folder, check=bench.check
+        )
+        for sound in sounds.values():
+            bench.notes.extend(sound.notes)
         rate, length = measure_session(sounds)
         asked = requested_region(bench.request, "the session", rate, length)
         span = plan_span(asked, rate, length, bench.model.spec)

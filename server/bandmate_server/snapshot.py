@@ -50,14 +50,16 @@ class OpenSound:
     Args:
         sound: what is summed; shorter parts are silent after their end.
         open_file: opens a file that a peer named.
+        scratch: folder for audio that has to be decoded first.
+        check: called while that happens; raises to stop.
 
     Raises:
         AudioError: if a file is not audio, or the files do not fit each other.
         RequestError: if a file is not allowed, or not there.
     """
 
-    def __init__(self, sound: Sound, open_file: Open):
-        self._stack = ExitStack()
+    def __init__(self, sound: Sound, open_file: Open, scratch: Path, check: Callable[[], None]):
+        self._stack, self._scratch, self._stop_if_cancelled = ExitStack(), scratch, check
         try:
             self._parts = [[self._open(file, open_file) for file in part] for part in sound]
             self._check()
@@ -68,6 +70,7 @@ class OpenSound:
         self.name, self.rate = first.name, first.rate
         self.frames = max(source.frames for part in self._parts for source in part)
         self.channels = max(self._width(part) for part in self._parts)
+        self.notes = [note for part in self._parts for source in part for note in source.notes]
 
     def __enter__(self) -> OpenSound:
         """Return itself."""
@@ -88,7 +91,10 @@ class OpenSound:
 
     def _open(self, file: str, open_file: Open) -> FileSource:
         path, opened = self._stack.enter_context(open_file(file))
-        return self._stack.enter_context(FileSource(path, opened))
+        source = FileSource(
+            path, opened, scratch=self._scratch, report=lambda _: self._stop_if_cancelled()
+        )
+        return self._stack.enter_context(source)
 
     @staticmethod
     def _width(part: list[FileSource]) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import ArraySource, FileSource
 from bandmate_server.broadcast import Broadcast
 from bandmate_server.errors import OutputError
+from bandmate_server.files import write_whole
 from bandmate_server.manifest import (
     clipping_warnings,
     describe_file,
@@ -23,7 +25,7 @@ from bandmate_server.manifest import (
     describe_model,
     describe_region,
 )
-from bandmate_server.output import BYTES, ResultFolder, StemFile
+from bandmate_server.output import BYTES, MANIFEST, ResultFolder, StemFile, scratch_folder
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.separation import Separation
 from bandmate_server.session import Model
@@ -123,7 +125,9 @@ def separate_file(
     path, settings = Path(path), settings or SeparateSettings()
     monitor = Monitor(progress, cancel, STAGES)
     with ExitStack() as stack:
-        source = stack.enter_context(FileSource(path))
+        source = stack.enter_context(
+            FileSource(path, scratch=scratch_folder(Path(out_dir)), report=monitor.reading)
+        )
         job = Separation(model, source, settings, monitor)
         names = {name: f"{name}.{settings.format}" for name in job.stem_names}
         target = Path(out_dir) / path.stem
@@ -141,6 +145,20 @@ def separate_file(
         folder.commit(manifest)
     monitor.report("write", 1.0)
     return Result(target, {name: target / file for name, file in names.items()}, manifest)
+
+
+def add_warnings(result: Result, words: list[str]) -> Result:
+    """Add warnings to a finished result's manifest, in its folder too.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    if not words:
+        return result
+    manifest = result.manifest | {"warnings": [*result.manifest["warnings"], *words]}
+    content = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    write_whole(result.folder / MANIFEST, content)
+    return replace(result, manifest=manifest)
 
 
 def _spare_input(path: Path, target: Path, names: list[str]) -> None:
@@ -201,7 +219,7 @@ def _manifest(
         "settings": _settings(job),
         "outputs": {name: describe_file(file) for name, file in files.items()},
         "timings": {name: round(seconds, 4) for name, seconds in timings.items()},
-        "warnings": _warnings(job, files),
+        "warnings": [*_warnings(job, files), *source.notes],
     }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from bandmate_server.arrays import FloatArray
 from bandmate_server.audio import Resampler, Source, read_blocks
+from bandmate_server.downmix import aligned_mean
 from bandmate_server.errors import RegionError
 from bandmate_server.spec import ModelSpec
 
@@ -143,13 +144,13 @@ def model_waves(
         gain: of the waves.
         spec: of the model.
         apart: whether each of up to APART channels has a row; else, and of more channels,
-            their mean is the only one.
+            their mean is the only one, with inverted channels put in phase.
     """
-    rows = source.channels if apart and source.channels <= APART else 1
-    resampler = Resampler(source.rate, spec.mel.sample_rate, rows)
+    separate, channels = apart and source.channels <= APART, source.channels
+    resampler = Resampler(source.rate, spec.mel.sample_rate, channels)
     blocks = read_blocks(source, layout.origin, source.frames)
     nothing = np.zeros((0, source.channels), np.float32)
-    held, held_from, ended = np.zeros((0, rows), np.float32), 0, False
+    held, held_from, ended = np.zeros((0, channels), np.float32), 0, False
     for start in layout.starts:
         begin = start * spec.latent_hop
         stop = begin + layout.window * spec.latent_hop
@@ -157,10 +158,11 @@ def model_waves(
         while held_from + sum(map(len, parts)) < stop and not ended:
             block = next(blocks, nothing)
             ended = block is nothing
-            heard = block if rows > 1 else block.mean(axis=1, keepdims=True)
-            parts.append(resampler.push(heard * gain, last=ended))
+            parts.append(resampler.push(block * np.float32(gain), last=ended))
         held, held_from = np.concatenate(parts)[begin - held_from :], begin
         wave = held[: stop - begin]
+        if not separate:
+            wave = aligned_mean(wave)[:, None]
         padded = np.pad(wave, ((0, stop - begin - len(wave)), (0, 0)))
         yield start, np.ascontiguousarray(padded.T)
 

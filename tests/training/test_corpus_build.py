@@ -192,7 +192,7 @@ def test_more_hours_only_add_songs() -> None:
 def test_missing_font_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(presets.FONTS, "tim", Path("nowhere/TimGM6mb.sf2"))
     with pytest.raises(CorpusError, match=r"TimGM6mb\.sf2.*apt-get install.*timgm6mb-soundfont"):
-        presets.check_fonts()
+        presets.check_fonts(("tim",))
 
 
 @pytest.mark.parametrize(

@@ -70,11 +70,17 @@ def fingerprint(weights: Mapping[str, Tensor]) -> str:
 def load_module(source: Path, kind: str, module: nn.Module) -> None:
     """Fill a network with the averaged weights of a checkpoint, or with a bundle's.
 
+    Args:
+        source: a checkpoint, a bundle's folder, or the name of an installed bundle.
+        kind: of the network, a key of `GRAPHS`.
+        module: to fill.
+
     Raises:
+        BundleError: if there is no such bundle, or it is damaged.
         CheckpointError: if the weights do not fit; the text names the first of them.
     """
-    if source.is_dir():
-        weights = bundle_weights(source, kind)
+    if not source.is_file():
+        weights = bundle_weights(find_bundle(str(source)), kind)
     else:
         state = read_checkpoint(source)
         if state["kind"] != kind:
@@ -88,7 +94,7 @@ def load_module(source: Path, kind: str, module: nn.Module) -> None:
 
 
 def load_vae(source: Path | None) -> Vae:
-    """Return the mini VAE of a checkpoint or bundle; of the shipped bundle without one."""
+    """Return the mini VAE of a checkpoint or a bundle; without one, of the shipped bundle."""
     vae = Vae(MINI, MINI_VAE)
     load_module(source or find_bundle("mini"), "vae", vae)
     return vae

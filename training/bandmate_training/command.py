@@ -67,14 +67,16 @@ def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
     add("--save-every", type=float, default=5.0, help="minutes between checkpoints (default 5)")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on from OUT's checkpoint")
-    start.add_argument("--init", type=Path, help="start from a bundle's or a checkpoint's weights")
+    start.add_argument(
+        "--init", type=Path, help="start from weights: a checkpoint, or a bundle's name or folder"
+    )
     if network in COMPILED:
         add(
             "--compile", action="store_true",
             help="quicker steps by a sixth, after a minute's start; needs a C++ compiler",
         )  # fmt: skip
     if network == "denoiser":
-        add("--vae", type=Path, help="VAE checkpoint or bundle (default: the shipped model's)")
+        add("--vae", type=Path, help="VAE checkpoint, or a bundle's name or folder (default: mini)")
     if network == "vocoder":
         add(
             "--tones-only", action="store_true",

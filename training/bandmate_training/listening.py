@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from bandmate_server.audio import ArraySource, Resampler, measure_level, read_blocks
+from bandmate_server.downmix import polarity
 from bandmate_server.session import Model
 from bandmate_server.spec import MEL, MINI, OTHER, ModelSpec
 from bandmate_training.clips import Song
@@ -24,11 +25,13 @@ class Heard:
 
     gain: by which the engine brings the mixture to the model's level; every wave of the clip
         is compared at this level, whoever made it.
+    signs: of the mixture's channels (channels,), by which they are in phase.
     waves: (S + 2, samples) at the model's rate: stems, `other`, mixture; whole blocks.
     frames: mel frames of the clip itself; the blocks may reach beyond it.
     """
 
     gain: float
+    signs: FloatArray
     waves: FloatArray
     frames: int
     stems: FloatArray
@@ -50,14 +53,17 @@ class Listener:
         level = measure_level(read_blocks(source, 0, source.frames), song.rate, "the mixture")
         names = [*self.spec.stems, OTHER]
         parts = [song.sources[name] for name in names]
-        waves = self.waves([*parts, song.mixture], song.rate, level.gain)
+        signs = polarity(song.mixture)
+        waves = self.waves([*parts, song.mixture], song.rate, level.gain, signs)
         frames = math.ceil(len(song.mixture) / song.rate * MEL.sample_rate / MEL.hop)
         mels = self._log_mels(waves, frames)
-        return Heard(level.gain, waves, frames, mels[:-2], mels[-2], mels[-1])
+        return Heard(level.gain, signs, waves, frames, mels[:-2], mels[-2], mels[-1])
 
-    def waves(self, parts: list[FloatArray], rate: int, gain: float) -> FloatArray:
+    def waves(
+        self, parts: list[FloatArray], rate: int, gain: float, signs: FloatArray
+    ) -> FloatArray:
         """Return waves (len(parts), samples) at the model's rate of audio (N, channels)."""
-        mono = np.stack([part.mean(axis=1) for part in parts], axis=1)  # (N, parts)
+        mono = np.stack([(part * signs).mean(axis=1) for part in parts], axis=1)  # (N, parts)
         resampler = Resampler(rate, self.spec.mel.sample_rate, len(parts))
         wave = resampler.push(mono * np.float32(gain), last=True).T
         rest = -wave.shape[1] % self.spec.block_samples
@@ -65,7 +71,7 @@ class Listener:
 
     def mels(self, parts: list[FloatArray], rate: int, heard: Heard) -> FloatArray:
         """Return log-mels (len(parts), N, M) of other audio (N, channels) of the same clip."""
-        return self._log_mels(self.waves(parts, rate, heard.gain), heard.frames)
+        return self._log_mels(self.waves(parts, rate, heard.gain, heard.signs), heard.frames)
 
     def _log_mels(self, waves: FloatArray, frames: int) -> FloatArray:
         with torch.no_grad():

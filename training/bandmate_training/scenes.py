@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from bandmate_server.downmix import aligned_mean
 from bandmate_server.spec import MEL, STEMS
 from bandmate_training.clips import Clip, read_song
 from bandmate_training.metrics import is_active
@@ -66,7 +67,7 @@ def read_scene(clip: Clip) -> Scene:
 
 def mono(wave: FloatArray, rate: int, samples: int) -> FloatArray:
     """Return audio (N, channels) of any rate as (samples,) at MEL.sample_rate."""
-    flat = wave.mean(axis=1)
+    flat = aligned_mean(wave)
     if rate != MEL.sample_rate:
         flat = soxr.resample(flat, rate, MEL.sample_rate)
     flat = np.asarray(flat[:samples], np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shutil
 import signal
@@ -68,12 +69,25 @@ class Jack:
 
 
 @pytest.fixture
+def portaudio() -> None:
+    """Skip the test where PortAudio, or its binding, is not installed."""
+    require_portaudio()
+
+
+def require_portaudio() -> None:
+    try:
+        importlib.import_module("sounddevice")
+    except (ImportError, OSError) as error:
+        pytest.skip(f"no sound devices: {error} (apt-get install libportaudio2)")
+
+
+@pytest.fixture
 def jack() -> Iterator[Jack]:
     """Return a running JACK server."""
     missing = [tool for tool in ("jackd", "jack_lsp", "jack_connect") if not shutil.which(tool)]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)} (apt-get install jackd2 libportaudio2)")
-    pytest.importorskip("sounddevice", exc_type=ImportError)
+    require_portaudio()
     server = Jack()
     yield server
     server.kill()

@@ -153,8 +153,8 @@ def test_a_server_that_dies_ends_the_playing(
 
 
 @daw
+@pytest.mark.usefixtures("portaudio")
 def test_no_device_is_a_sentence_with_a_way_out(start: Any, tmp_path: Path) -> None:
-    pytest.importorskip("sounddevice", exc_type=ImportError)
     listing, _ = start("capture", "--list", "--json").communicate(timeout=PATIENCE)
     if json.loads(listing)["devices"]:
         pytest.skip("this machine has sound devices")
