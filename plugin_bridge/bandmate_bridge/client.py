@@ -183,6 +183,19 @@ class Client:
         found: list[dict[str, Any]] = self.status("")["jobs"]
         return found
 
+    def subscribe(self, port: int, host: str = "") -> None:
+        """Have events of all jobs, and all replies, sent to a UDP port of another program.
+
+        Args:
+            port: where it listens.
+            host: where it runs; "" is here. Not on the server's machine, that needs a token.
+        """
+        self._connection.ask("/bandmate/subscribe", "si" if host else "i", *_listener(host, port))
+
+    def unsubscribe(self, port: int, host: str = "") -> None:
+        """Have them sent there no more; see `subscribe`."""
+        self._connection.ask("/bandmate/unsubscribe", "si" if host else "i", *_listener(host, port))
+
     def events(self, job: str) -> Iterator[Event]:
         """Yield what happens to a job, ending with its Done; also of jobs of other clients."""
         if job not in self._followed and not self._subscribed:
@@ -336,7 +349,11 @@ class Client:
 
     def _send_file(self, file: str) -> str:
         path = Path(file)
-        if file.startswith("put:") or not path.is_file():
+        if file.startswith("put:"):
+            return file
+        if self._shares_disk and not path.exists():
+            raise ServerError(f"{file} does not exist", 404)
+        if not path.is_file():
             return file
         return self.put(path.read_bytes(), path.suffix)
 
@@ -363,6 +380,10 @@ def _each(value: Any, change: Any) -> Any:
         return value
     files = [value] if isinstance(value, (str, Path)) else value
     return ["\t".join(change(part) for part in str(file).split("\t")) for file in files]
+
+
+def _listener(host: str, port: int) -> list[str | int]:
+    return [host, port] if host else [port]
 
 
 def _absolute(file: str) -> str:
