@@ -184,6 +184,19 @@ class Client:
         found: list[dict[str, Any]] = self.status("")["jobs"]
         return found
 
+    def subscribe(self, port: int, host: str = "") -> None:
+        """Have events of all jobs, and all replies, sent to a UDP port of another program.
+
+        Args:
+            port: where it listens.
+            host: where it runs; "" is here. Not on the server's machine, that needs a token.
+        """
+        self._connection.ask("/bandmate/subscribe", "si" if host else "i", *_listener(host, port))
+
+    def unsubscribe(self, port: int, host: str = "") -> None:
+        """Have them sent there no more; see `subscribe`."""
+        self._connection.ask("/bandmate/unsubscribe", "si" if host else "i", *_listener(host, port))
+
     def events(self, job: str) -> Iterator[Event]:
         """Yield what happens to a job, ending with its Done; also of jobs of other clients."""
         if job not in self._followed and not self._subscribed:
@@ -341,7 +354,7 @@ class Client:
         if file.startswith("put:"):
             return file
         if not path.is_file():
-            if path.is_absolute():  # It may be the server's.
+            if path.is_absolute() and not self._shares_disk:  # It may be the server's.
                 return file
             words = "is a folder: expected an audio file" if path.is_dir() else "does not exist"
             raise ServerError(f"{file} {words}", 404)
@@ -370,6 +383,10 @@ def _each(value: Any, change: Any) -> Any:
         return value
     files = [value] if isinstance(value, (str, Path)) else value
     return ["\t".join(change(part) for part in str(file).split("\t")) for file in files]
+
+
+def _listener(host: str, port: int) -> list[str | int]:
+    return [host, port] if host else [port]
 
 
 def _absolute(file: str) -> str:

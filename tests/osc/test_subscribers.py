@@ -197,6 +197,19 @@ def test_a_tcp_client_may_name_a_port(
     udp.ask("/bandmate/unsubscribe", "si", "u", listener.port)
 
 
+@pytest.mark.parametrize("host", ["", "127.0.0.1"])
+def test_the_python_client_subscribes_others(
+    server: Any, listen: Callable[..., Listener], host: str
+) -> None:
+    client, listener = server.connect(), listen()
+    client.subscribe(listener.port, host)
+    client.hello()
+    assert [listener.receive().values[1] for _ in range(2)] == ["/bandmate/subscribe", HELLO]
+    client.unsubscribe(listener.port, host)
+    client.hello()
+    assert listener.is_silent()
+
+
 @pytest.fixture
 def guarded(serve: Callable[..., Any], tmp_path: Path) -> Any:
     """Return a server that wants a token."""
