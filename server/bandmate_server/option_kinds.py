@@ -1,8 +1,8 @@
 """Kinds of option values: what is taken, in which range, and how a command line writes it.
 
-Every kind has `read`, which checks a value from Python or JSON and returns it in its own type,
-and `parse`, which turns a word of a command line into a value for `read`. Their errors say
-what came and what was expected, in the same words wherever the value came from.
+Every kind checks a value from Python or JSON and returns it in its own type (`read`), and turns
+a word of a command line into a value to check (`parse`). What is wrong is refused in the same
+words wherever it came from.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import re
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any
 
 from bandmate_server.errors import SettingsError
 from bandmate_server.spec import OTHER, STEMS
@@ -21,40 +21,61 @@ SHOWN = 80  # characters of a wrong value
 CLOCK = re.compile(r"(?:(\d+):)?(\d+):([0-5]?\d(?:\.\d*)?)")
 
 
-class Kind(Protocol):
-    """What a value must be."""
+@dataclass(frozen=True)
+class Kind:
+    """What a value must be; each kind has a `_checked` of its own."""
+
+    @property
+    def expected(self) -> str:
+        """The values there are, for errors and documents."""
+        raise NotImplementedError
 
     @property
     def metavar(self) -> str:
         """What stands for a value in help texts."""
-
-    @property
-    def expected(self) -> str:
-        """What values there are, for errors and documents."""
-
-    def read(self, label: str, value: Any) -> Any:
-        """Return a checked value.
-
-        Raises:
-            SettingsError: naming the label, what came and what was expected.
-        """
+        return "N"
 
     def parse(self, text: str) -> Any:
         """Return what a word of a command line stands for, for `read` to check."""
+        return text
+
+    def read(self, label: str, value: Any) -> Any:
+        """Return a value in the kind's own type.
+
+        Args:
+            label: what errors call it.
+            value: from Python, JSON or `parse`.
+
+        Raises:
+            SettingsError: saying what came and what was expected.
+        """
+        found = self._checked(value)
+        if found is None:
+            raise SettingsError(f"{label} is {shown(value)}: expected {self.expected}")
+        return found
+
+    def _checked(self, value: Any) -> Any:
+        """Return the value, or None if it is not of this kind."""
+        raise NotImplementedError
 
 
 def shown(value: object) -> str:
     """Return a value as an error shows it."""
     try:
         text = str(value) if isinstance(value, Real) else repr(value)
-    except ValueError:  # Python writes no whole numbers of more than 4,300 digits
+    except ValueError:  # Python writes no whole numbers of more than 4,300 digits.
         return "a number of thousands of digits"
     return text[:SHOWN]
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a real number: numpy's scalars are, booleans are not."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    """Whether a value is a finite real number: numpy's scalars may be, booleans are none."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
 def number(text: str) -> int | float | str:
@@ -72,7 +93,7 @@ def _span(low: float, high: float | None) -> str:
 
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(Kind):
     """Whole numbers from low to high; also as floats, as some JSON writers have them."""
 
     low: int
@@ -81,28 +102,22 @@ class Whole:
 
     @property
     def expected(self) -> str:
-        """What values there are."""
+        """The range."""
         return f"{_span(self.low, self.high)}, a whole number"
-
-    def read(self, label: str, value: Any) -> int:
-        """Return a whole number.
-
-        Raises:
-            SettingsError: if it is none, or out of range.
-        """
-        if is_number(value) and math.isfinite(value):
-            whole = int(value)
-            if whole == value and self.low <= whole and (self.high is None or whole <= self.high):
-                return whole
-        raise SettingsError(f"{label} is {shown(value)}: expected {self.expected}")
 
     def parse(self, text: str) -> int | float | str:
         """Return the number that a word is, or the word."""
         return number(text)
 
+    def _checked(self, value: Any) -> int | None:
+        if not is_number(value) or int(value) != value:
+            return None
+        inside = self.low <= value and (self.high is None or value <= self.high)
+        return int(value) if inside else None
+
 
 @dataclass(frozen=True)
-class Number:
+class Number(Kind):
     """Finite numbers from low to high."""
 
     low: float
@@ -111,28 +126,16 @@ class Number:
 
     @property
     def expected(self) -> str:
-        """What values there are."""
+        """The range."""
         return f"{_span(self.low, self.high)}, a number"
-
-    def read(self, label: str, value: Any) -> float:
-        """Return a number.
-
-        Raises:
-            SettingsError: if it is none, not finite, or out of range.
-        """
-        if is_number(value):
-            try:
-                found = float(value)
-            except OverflowError:
-                found = math.inf
-            high = math.inf if self.high is None else self.high
-            if math.isfinite(found) and self.low <= found <= high:
-                return found
-        raise SettingsError(f"{label} is {shown(value)}: expected {self.expected}")
 
     def parse(self, text: str) -> int | float | str:
         """Return the number that a word is, or the word."""
         return number(text)
+
+    def _checked(self, value: Any) -> float | None:
+        high = math.inf if self.high is None else self.high
+        return float(value) if is_number(value) and self.low <= value <= high else None
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,8 @@ class Seconds(Number):
 
     @property
     def expected(self) -> str:
-        """What values there are."""
-        return f"{_span(self.low, self.high)}, a number of seconds"
+        """The range."""
+        return f"{super().expected} of seconds"
 
     def parse(self, text: str) -> int | float | str:
         """Return the seconds that `12.5`, `1:04.250` or `1:02:03` stands for, or the word."""
@@ -156,7 +159,7 @@ class Seconds(Number):
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Kind):
     """One of a few words; one that is a number may come as a number."""
 
     words: tuple[str, ...]
@@ -168,28 +171,16 @@ class Choice:
 
     @property
     def expected(self) -> str:
-        """What values there are."""
+        """All words."""
         return f"one of {', '.join(self.words)}"
 
-    def read(self, label: str, value: Any) -> str:
-        """Return the word.
-
-        Raises:
-            SettingsError: if there is no such word.
-        """
-        whole = is_number(value) and math.isfinite(value) and int(value) == value
-        word = str(int(value)) if whole else value
-        if not isinstance(word, str) or word not in self.words:
-            raise SettingsError(f"unknown {label} {shown(value)}: expected {self.expected}")
-        return word
-
-    def parse(self, text: str) -> str:
-        """Return the word."""
-        return text
+    def _checked(self, value: Any) -> str | None:
+        word = str(int(value)) if is_number(value) and int(value) == value else value
+        return word if isinstance(word, str) and word in self.words else None
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(Kind):
     """Text up to a length, in characters."""
 
     longest: int
@@ -197,46 +188,23 @@ class Text:
 
     @property
     def expected(self) -> str:
-        """What values there are."""
+        """The length."""
         return f"text of up to {self.longest} characters"
 
-    def read(self, label: str, value: Any) -> str:
-        """Return the text.
-
-        Raises:
-            SettingsError: if it is none, or too long.
-        """
-        if not isinstance(value, str) or len(value) > self.longest:
-            raise SettingsError(f"{label} is {shown(value)}: expected {self.expected}")
-        return value
-
-    def parse(self, text: str) -> str:
-        """Return the text."""
-        return text
+    def _checked(self, value: Any) -> str | None:
+        return value if isinstance(value, str) and len(value) <= self.longest else None
 
 
 @dataclass(frozen=True)
-class Stems:
+class Stems(Kind):
     """Names of stems, as bass,drums or one by one; which there are is the model's to say."""
 
     metavar: str = "LIST"
 
     @property
     def expected(self) -> str:
-        """What values there are."""
+        """Both forms."""
         return "stems as in bass,drums, or a list of them"
-
-    def read(self, label: str, value: Any) -> tuple[str, ...]:
-        """Return the names.
-
-        Raises:
-            SettingsError: if they are no names.
-        """
-        if isinstance(value, str):
-            value = [word.strip() for word in value.split(",") if word.strip()]
-        if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
-            raise SettingsError(f"{label} is {shown(value)}: expected {self.expected}")
-        return tuple(value)
 
     def parse(self, text: str) -> tuple[str, ...]:
         """Return the stems of `drums,bass` in the usual order, each once.
@@ -251,6 +219,12 @@ class Stems:
                 f"name at least one of {', '.join(STEMS)} ({OTHER} is all the rest)"
             )
         return tuple(name for name in known if name in names)
+
+    def _checked(self, value: Any) -> tuple[str, ...] | None:
+        if isinstance(value, str):
+            value = [word.strip() for word in value.split(",") if word.strip()]
+        good = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+        return tuple(value) if good else None
 
 
 def known_stem(text: str, known: tuple[str, ...]) -> str:
@@ -268,26 +242,13 @@ def known_stem(text: str, known: tuple[str, ...]) -> str:
 
 
 @dataclass(frozen=True)
-class Switch:
-    """On, or not there."""
-
-    metavar: str = ""
+class Switch(Kind):
+    """On, or not there: it has no value on a command line."""
 
     @property
     def expected(self) -> str:
-        """What values there are."""
+        """Both values."""
         return "true or false"
 
-    def read(self, label: str, value: Any) -> bool:
-        """Return whether it is on.
-
-        Raises:
-            SettingsError: if it is neither on nor off.
-        """
-        if not isinstance(value, bool):
-            raise SettingsError(f"{label} is {shown(value)}: expected {self.expected}")
-        return value
-
-    def parse(self, text: str) -> str:
-        """Return the word, which `read` refuses: a switch has no value on a command line."""
-        return text
+    def _checked(self, value: Any) -> bool | None:
+        return value if isinstance(value, bool) else None

@@ -15,7 +15,7 @@ from bandmate_server.arrays import FloatArray
 from bandmate_server.bundle import Bundle, load_bundle
 from bandmate_server.consistency import approach
 from bandmate_server.devices import CPU, choose_device, choose_threads
-from bandmate_server.errors import BundleError, DeviceError
+from bandmate_server.errors import BundleError, DeviceError, SettingsError
 from bandmate_server.graphs import (
     SEPARATOR,
     check_shapes,
@@ -24,6 +24,7 @@ from bandmate_server.graphs import (
     open_session,
 )
 from bandmate_server.latents import LatentCache
+from bandmate_server.options import THREADS
 from bandmate_server.sampler import cumulative_alphas
 from bandmate_server.spec import ModelSpec
 
@@ -81,8 +82,10 @@ class Model:
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int | None = None):
-        if threads is not None and threads < 1:
-            raise ValueError(f"threads is {threads}: expected 1 or more")
+        try:
+            threads = THREADS.read(threads)
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
         choice = choose_device(device)
         self.bundle = bundle
         self.spec = bundle.spec

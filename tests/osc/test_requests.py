@@ -59,6 +59,27 @@ def test_mono_files_of_one_sound_are_joined(server: Any, library: Path) -> None:
     assert np.abs(sum(stems.values()) - both).max() <= 1e-6
 
 
+def test_a_region_may_be_named_in_seconds(
+    server: Any, library: Path, make_song: Callable[..., None]
+) -> None:
+    client = server.connect()
+    region = {"start": 0.25, "end": 0.75}
+    (first, *_) = client.wait(client.separate(library / "song.wav", options=region))["stems"]
+    assert (first["start"], first["frames"]) == (11_025, 22_050)
+    make_song(library / "bass.wav", 1.0, 1, 0)
+    bass = {"bass": library / "bass.wav"}
+    options = {**region, "steps": 1, "drafts": 1}
+    for job in (
+        client.fill("bass", bass, 0, -1, options),
+        client.vary("bass", bass, 0.5, options),
+        client.add(["drums"], bass, options),
+    ):
+        (stem,) = client.wait(job)["stems"]
+        assert (stem["start"], stem["frames"]) == (11_025, 22_050)
+    with pytest.raises(ServerError, match="given twice"):
+        client.separate(library / "song.wav", 1, -1, region)
+
+
 def test_takes_are_told_apart(server: Any, library: Path) -> None:
     client = server.connect()
     options = {"takes": 2, "steps": 1, "seed": 5, "stems": "bass", "position": 7, "track": "Gtr"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bandmate_server.errors import CorpusError, SettingsError
-from bandmate_server.option_arguments import add_option, add_value, option_type
+from bandmate_server.option_arguments import add_option, add_value, help_text, option_type
 from bandmate_server.option_kinds import Number, Seconds, Whole
 from bandmate_server.options import (
     DEVICE,
@@ -117,7 +117,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_playing(parser: argparse.ArgumentParser) -> None:
     """Add how the model plays generated parts."""
     add_option(parser, PART_STEPS, flag="--part-steps", words="of generation")
-    add_option(parser, GUIDANCE, words="of generation")
+    parser.add_argument(
+        GUIDANCE.flag,
+        type=GUIDANCE.kind.parse,  # checked with the other settings, where a run begins
+        metavar=GUIDANCE.kind.metavar,
+        help=help_text(GUIDANCE, "of generation"),
+    )
 
 
 def _named(text: str) -> tuple[str, Path]:
