@@ -177,6 +177,13 @@ def _add_separate(commands: argparse._SubParsersAction[Parser]) -> None:
         default="mask",
         help="mask: parts of the original, summing to it (default); vocoder: resynthesised, mono",
     )
+    parser.add_argument(
+        "--dawproject",
+        nargs="?",
+        const="inside",
+        choices=("inside", "external"),
+        help="write a DAWproject session too; its audio inside (default) or beside it",
+    )
     for add_options in (_files, _engine, _sampling, _reporting):
         add_options(parser)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bandmate_bridge.arguments import UsageError
 from bandmate_bridge.console import fail, say, say_json, warn
+from bandmate_bridge.dawproject import write_session
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.progress_bar import progress_bar
 from bandmate_server import open_model, separate_file
@@ -128,6 +129,8 @@ def _separated(
         for warning in result.manifest.get("warnings", []):
             if warning not in model.warnings:
                 warn(f"{path.name}: {warning}")
+        if options.dawproject is not None:
+            write_session(result, options.dawproject == "inside")
         files = {stem: str(file) for stem, file in result.stems.items()}
         if not (options.json or options.quiet):
             _summarise(path, result.folder, list(result.stems.values()), result.manifest)
