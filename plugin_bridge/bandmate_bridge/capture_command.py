@@ -13,6 +13,7 @@ import soundfile
 
 from bandmate_bridge.console import note, say, say_json, warn
 from bandmate_bridge.interrupts import Interrupt
+from bandmate_bridge.level_meter import LevelMeter
 from bandmate_bridge.sound_process import SoundProcess, devices
 from bandmate_server.claim import claimed
 from bandmate_server.errors import OutputError, SoundCardError
@@ -63,10 +64,13 @@ def _record_file(
     with soundfile.SoundFile(
         part, samplerate=source.rate, channels=options.channels, **settings
     ) as file:
+        meter = LevelMeter(source.rate, not options.quiet)
         try:
-            _record_until(source, file, most, interrupt)
+            _record_until(source, file, most, interrupt, meter)
         except SoundCardError as error:
             gone = error
+        finally:
+            meter.close()
         frames = int(file.tell())
     if gone is not None and frames == 0:
         part.unlink()
@@ -80,7 +84,11 @@ def _record_file(
 
 
 def _record_until(
-    source: SoundProcess, file: soundfile.SoundFile, most: int | None, interrupt: Interrupt
+    source: SoundProcess,
+    file: soundfile.SoundFile,
+    most: int | None,
+    interrupt: Interrupt,
+    meter: LevelMeter,
 ) -> None:
     size = 4 * file.channels
     rest = b""
@@ -94,6 +102,7 @@ def _record_until(
             whole = len(rest) // size * size
             block = np.frombuffer(rest[:whole], np.float32).reshape(-1, file.channels)
             file.write(block if most is None else block[: most - file.tell()])
+            meter.push(block)
             rest = rest[whole:]
             source.alive()
         source.check()

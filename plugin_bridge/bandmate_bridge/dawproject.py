@@ -14,8 +14,11 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from bandmate_bridge.tags import plain_text
+from bandmate_server.audio import FileSource
+from bandmate_server.tasks import Result
 from bandmate_server.version import bandmate_version
 
+SESSION = "session"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # ZIP's first moment: no time of day, so that bytes repeat
 METADATA = {  # DAWproject's elements in their order, and the tags that they come from
     "Title": "title",
@@ -47,6 +50,31 @@ class AudioTrack:
     channels: int
     frames: int
     muted: bool = False
+
+
+def write_session(result: Result, inside: bool) -> Path:
+    """Write the stems of a result as a session in its folder, whole, and return the file.
+
+    Args:
+        result: with all stems written.
+        inside: whether the audio is packed into the file; else referred to.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    facts = [result.manifest[name] for name in ("rate", "channels", "frames")]
+    tracks = [AudioTrack(stem, file, file.name, *facts) for stem, file in result.stems.items()]
+    with FileSource(next(iter(result.stems.values()))) as first:
+        stamp = first.broadcast
+    start = result.manifest["region"]["start"] if stamp is None else stamp.time_reference
+    path = result.folder / f"{SESSION}.dawproject"
+    part = path.with_name(f".{path.name}.partial")
+    try:
+        write_dawproject(part, tracks, start, {}, inside)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
 
 
 def write_dawproject(

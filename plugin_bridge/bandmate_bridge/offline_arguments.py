@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bandmate_bridge.parsing import Commands, add_command, add_printed
+from bandmate_bridge.parsing import Commands, add_command, add_dawproject, add_printed
 from bandmate_server.option_arguments import add_option, add_options, add_value
 from bandmate_server.option_kinds import Seconds, Stems, Whole
 from bandmate_server.options import FORCE, MODEL, Option, options_of
@@ -94,13 +94,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         help="each file's place in DIR, of {folder} {name} {stem} {ext} {suffix} (the input's"
         f" own ending); default: {TEMPLATE}".replace("%", "%%"),
     )
-    group.add_argument(
-        "--dawproject",
-        nargs="?",
-        const="inside",
-        choices=("inside", "external"),
-        help="write a DAWproject session too; its audio inside (default) or beside it",
-    )
+    add_dawproject(group)
 
 
 def add_chains(commands: Commands) -> None:

@@ -47,6 +47,17 @@ def add_command(
     return parser
 
 
+def add_dawproject(place: argparse._ActionsContainer) -> None:
+    """Add the option that writes a session for other DAWs."""
+    place.add_argument(
+        "--dawproject",
+        nargs="?",
+        const="inside",
+        choices=("inside", "external"),
+        help="write a DAWproject session too; its audio inside (default) or beside it",
+    )
+
+
 def add_printed(parser: argparse.ArgumentParser) -> None:
     """Add what says how a command reports, for those without a task."""
     add_options(parser, (JSON, QUIET))

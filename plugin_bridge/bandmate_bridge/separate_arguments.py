@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bandmate_bridge.parsing import Commands, add_command, add_printed
+from bandmate_bridge.parsing import Commands, add_command, add_dawproject, add_printed
 from bandmate_server.option_arguments import add_option, add_options
 from bandmate_server.options import ENGINE, FORCE, in_group, options_of
 
@@ -44,6 +44,7 @@ def add_separate(commands: Commands) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="stems go to DIR/<input name>/"
     )
+    add_dawproject(parser)
     add_options(parser, options_of("separate", "command").values())
 
 

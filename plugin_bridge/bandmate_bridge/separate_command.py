@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bandmate_bridge.console import fail, note, say, say_json, warn
+from bandmate_bridge.dawproject import write_session
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_bridge.parsing import UsageError
 from bandmate_bridge.pipes import PipedInputs, input_name
@@ -129,6 +130,11 @@ def _separated(
         for warning in result.manifest.get("warnings", []):
             if warning not in model.warnings:
                 warn(f"{path.name}: {warning}")
+        if options.dawproject is not None:
+            try:
+                write_session(result, options.dawproject == "inside")
+            except OSError as error:
+                warn(f"{path.name}: the DAWproject session is left out: {error.strerror or error}")
         files = {stem: str(file) for stem, file in result.stems.items()}
         if not (options.json or options.quiet):
             _summarise(path, result.folder, list(result.stems.values()), result.manifest)

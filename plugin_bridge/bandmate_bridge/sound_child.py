@@ -9,6 +9,8 @@ played (frames), lost (a block came too late), ended, devices, error (message).
 
 from __future__ import annotations
 
+import contextlib
+import ctypes.util
 import json
 import os
 import queue
@@ -18,6 +20,7 @@ from typing import Any
 
 BLOCK = 1024  # frames that are played at a time
 AHEAD = 4  # blocks waiting to be played
+JACK_NAME = b"bandmate"  # PortAudio keeps the pointer: it must live as long as the process
 TICK = 0.1  # seconds between two notes of what has been played
 
 NO_LIBRARY = (
@@ -152,10 +155,24 @@ def _options(sounddevice: Any, request: dict[str, Any], side: str) -> dict[str, 
     }
 
 
+def name_client() -> None:
+    """Have JACK call our ports bandmate; PortAudio must be told before it starts.
+
+    sounddevice starts it when imported, and has no way to do this. Its own copy of the library, on
+    macOS and Windows, knows no JACK: nothing happens there.
+    """
+    found = ctypes.util.find_library("portaudio")
+    if found is None:
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(found).PaJack_SetClientName(JACK_NAME)
+
+
 def main() -> int:
     """Do what the request says and return the exit status."""
     request = json.loads(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this.
+    name_client()
     try:
         import sounddevice
     except ImportError:

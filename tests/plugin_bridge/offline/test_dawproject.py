@@ -188,3 +188,23 @@ def test_the_rules_find_what_breaks_them(
     with pytest.raises(AssertionError):
         check(project)
         check_references(project)
+
+
+@pytest.mark.parametrize("kind", ["inside", "external"])
+def test_separate_writes_a_session_of_its_stems_at_the_regions_place(
+    kind: str, separate: Any, song: Path, tmp_path: Path
+) -> None:
+    ran = separate(song, "--start", "0.5", "--stems", "bass", "--dawproject", kind)
+    assert ran.status == 0, ran.errors
+    folder = tmp_path / "stems" / "song"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"bass.wav", "other.wav", "manifest.json", "session.dawproject"}
+    with zipfile.ZipFile(folder / "session.dawproject") as archive:
+        project = ElementTree.fromstring(archive.read("project.xml"))
+        packed = [name for name in archive.namelist() if name.endswith(".wav")]
+        if kind == "inside":
+            assert archive.read("audio/bass.wav") == (folder / "bass.wav").read_bytes()
+    assert packed == (["audio/bass.wav", "audio/other.wav"] if kind == "inside" else [])
+    assert [track.get("name") for track in project.iter("Track")][:2] == ["bass", "other"]
+    times = {float(clip.get("time") or "nan") for clip in project.iter("Clip")}
+    assert 0.5 in times

@@ -41,9 +41,10 @@ def run_tool(*command: str) -> list[str]:
 
 
 class Jack:
-    """The server; `ports` and `connect` are JACK's."""
+    """The server; `ports` and `connect` are JACK's; `variables` lead a process to it."""
 
     def __init__(self) -> None:
+        self.variables = variables()
         command = ["jackd", "-r", "-n", NAME, "-d", "dummy", "-r", str(RATE), "-p", "4096"]
         quiet = subprocess.DEVNULL
         self.process = subprocess.Popen(command, env=variables(), stdout=quiet, stderr=quiet)

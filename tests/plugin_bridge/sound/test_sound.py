@@ -1,6 +1,8 @@
 """`bandmate capture` and `play` on a real JACK server."""
 
 import json
+import math
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from bandmate_bridge.level_meter import meter_line
 from bandmate_bridge.mixer import Mixer, stems_in
 from bandmate_bridge.play_command import Player
 from bandmate_bridge.sound_child import choose, explained
@@ -120,6 +123,73 @@ def test_a_wrong_name_and_rate_are_said(jack: Any, start: Any) -> None:
     assert "does not run at 44100 Hz" in errors
     _, errors = start("capture", "--out", "a.wav", "--device", "x!").communicate(timeout=PATIENCE)
     assert "--list" in errors
+
+
+@daw
+def test_our_ports_are_named_after_us(jack: Any, start: Any, wait: Any, tmp_path: Path) -> None:
+    write_stems(tmp_path / "stems")
+    player = paused(start)
+    outs = wait("player's ports", lambda: jack.ports(":out_"))
+    assert outs == ["bandmate:out_0", "bandmate:out_1"]
+    player.stdin.write("x")
+    player.stdin.flush()
+    assert player.wait(PATIENCE) == 0
+    recorder = start("capture", "--out", "a.wav")
+    assert wait("recorder's ports", lambda: jack.ports(":in_"))[0] == "bandmate:in_0"
+    recorder.send_signal(signal.SIGINT)
+    recorder.communicate(timeout=PATIENCE)
+
+
+@daw
+def test_a_recording_shows_its_level_on_a_terminal_and_nowhere_else(
+    jack: Any, start: Any, wait: Any, tmp_path: Path
+) -> None:
+    plain = start("capture", "--out", "plain.wav", "--seconds", "0.5")
+    _, errors = plain.communicate(timeout=PATIENCE)
+    assert plain.returncode == 0
+    assert "dBFS" not in errors
+    assert "silence" not in errors
+    ours, theirs = os.openpty()
+    recorder = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "bandmate_bridge.cli",
+            "capture",
+            "--out",
+            "a.wav",
+            "--seconds",
+            "1",
+        ],
+        cwd=tmp_path,
+        env=jack.variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        timeout=PATIENCE,
+        check=False,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert recorder.returncode == 0, shown
+    assert shown.count("silence") >= 3
+    assert shown.endswith("\033[K")
+
+
+def test_the_meter_says_level_clipping_and_time_always_as_wide() -> None:
+    lines = [
+        meter_line(-math.inf, 0.0, clipped=False),
+        meter_line(-60.0, 5.9, clipped=False),
+        meter_line(-30.0, 61.0, clipped=False),
+        meter_line(0.0, 599.0, clipped=True),
+    ]
+    assert len({len(line) for line in lines}) == 1
+    assert [line.count("#") for line in lines] == [0, 0, 15, 30]
+    assert "silence" in lines[0]
+    assert "-30.0 dBFS" in lines[2]
+    assert lines[2].endswith("1:01")
+    assert "CLIPPED" in lines[3]
 
 
 @daw
