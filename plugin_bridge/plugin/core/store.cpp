@@ -101,6 +101,16 @@ private:
     std::vector<std::shared_ptr<const MappedWav>> wavs_;
 };
 
+// Whether a folder holds what another does, as far as sizes tell.
+bool sameFiles(const fs::path& made, const fs::path& place) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(made, error)) {
+        const auto size = fs::file_size(place / entry.path().filename(), error);
+        if (error || size != entry.file_size(error)) return false;
+    }
+    return !error;
+}
+
 Sounds openAll(const fs::path& folder) {
     Sounds sounds;
     std::error_code error;
@@ -145,16 +155,14 @@ fs::path Store::unfinished() const {
     return made;
 }
 
-// Rename a folder into its place; if that is taken, it holds the same.
+// Rename a folder into its place; what is there already is the same, or else damaged.
 bool Store::settle(const fs::path& made, const fs::path& place) {
     std::error_code error;
     fs::create_directories(place.parent_path(), error);
+    if (sameFiles(made, place)) return true;
+    fs::remove_all(place, error);
     fs::rename(made, place, error);
-    if (error) {
-        std::error_code ignored;
-        fs::remove_all(made, ignored);
-    }
-    return fs::is_directory(place, error);
+    return !error;
 }
 
 std::shared_ptr<PieceFile> Store::newPiece(std::size_t buses) const {
@@ -166,11 +174,13 @@ std::shared_ptr<PieceFile> Store::newPiece(std::size_t buses) const {
 std::string Store::keepCapture(const std::vector<Piece>& run, std::size_t buses,
                                std::uint32_t rate) {
     const std::vector<BusContent> content = listen(run, buses);
+    const auto sounds = [](const BusContent& bus) { return bus.sound; };
+    const bool any = std::any_of(content.begin(), content.end(), sounds);
     const fs::path made = unfinished();
     Sha256 hash;
     bool good = true;
     for (std::size_t bus = 0; bus < buses && good; ++bus) {
-        if (bus > 0 && !content[bus].sound) continue;
+        if (any ? !content[bus].sound : bus > 0) continue;
         const bool stereo = content[bus].stereo;
         hash.add(std::string(busName(bus)) + (stereo ? " stereo " : " mono ") +
                  std::to_string(rate) + "\n");

@@ -39,7 +39,8 @@ public:
     std::shared_ptr<PieceFile> newPiece(std::size_t buses) const;
 
     // Write pieces that follow each other as a capture and return its hash, or "" if the disk is
-    // full. Inputs without sound are left out, but for the first; equal sides become mono.
+    // full. Inputs without sound are left out, but for the first if all are; equal sides become
+    // mono.
     std::string keepCapture(const std::vector<Piece>& run, std::size_t buses, std::uint32_t rate);
     // Its files by input; empty if it is not there.
     Sounds capture(const std::string& hash) const;

@@ -59,6 +59,7 @@ public:
         if (verb == "text") return plugin_->text() + " ";
         if (verb == "about") return plugin_->about();
         if (verb == "trapped") return std::to_string(trap::count()) + " " + trap::last();
+        if (verb == "trap_check") return checkTrap();
         if (verb == "save") return saveState(words);
         if (verb == "load") return loadState(words);
         if (verb == "memory") return memory();
@@ -197,6 +198,14 @@ private:
         ending = true;
         window.join();
         return "ok";
+    }
+
+    // That what is forbidden is noticed.
+    static std::string checkTrap() {
+        trap::arm();
+        const auto text = std::make_unique<std::string>(1000, 'x');
+        trap::release();
+        return std::to_string(trap::count()) + " " + text->substr(0, 1);
     }
 
     std::string saveState(std::istringstream& words) {
