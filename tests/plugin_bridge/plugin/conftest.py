@@ -21,10 +21,25 @@ SOURCES = ROOT / "plugin_bridge" / "plugin"
 HOST = Path(__file__).parent / "host"
 DPF = Path("/usr/share/dpf")
 PATIENCE = 120.0  # seconds: the machine may be busy
-STATUS = (
-    "empty waiting capturing starting asking working ready no-server refused model-missing "
-    "out-of-memory disk-full failed stems-missing other-rate full gap"
-).split()
+STATUS = [
+    "empty",
+    "waiting",
+    "capturing",
+    "starting",
+    "asking",
+    "working",
+    "ready",
+    "no-server",
+    "refused",
+    "model-missing",
+    "out-of-memory",
+    "disk-full",
+    "failed",
+    "stems-missing",
+    "other-rate",
+    "full",
+    "gap",
+]
 
 Sound = np.ndarray[Any, np.dtype[np.float32]]
 

@@ -11,14 +11,15 @@ import pytest
 pytestmark = pytest.mark.slow
 
 STEMS = ("bass", "drums", "guitar", "piano", "vocals", "other")
+SWITCHES = [f"{switch}_{stem}" for switch in ("mute", "solo") for stem in STEMS]
+PART = ["part", "strength", "seed", "take", "new_take", "part_gain", "source_gain", "dpf_bypass"]
 SYMBOLS = {
-    "stems": [*STEMS, *(f"mute_{stem}" for stem in STEMS), *(f"solo_{stem}" for stem in STEMS)]
-    + ["source", "again", "time_line", "dpf_bypass"],
-    "part": "part strength seed take new_take part_gain source_gain dpf_bypass".split(),
+    "stems": [*STEMS, *SWITCHES, "source", "again", "time_line", "dpf_bypass"],
+    "multi": [*STEMS, *SWITCHES, "source", "again", "time_line", "dpf_bypass"],
+    "part": PART,
 }
-SYMBOLS["multi"] = SYMBOLS["stems"]
 SANITIZERS = {
-    "address": "-fsanitize=address,undefined -fno-sanitize-recover=all".split(),
+    "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
     "thread": ["-fsanitize=thread"],
 }
 
