@@ -16,4 +16,17 @@ class NoteDenoiserConfig:
     group: int = 2  # frames in a token
 
 
+@dataclass(frozen=True)
+class NoteDecoderConfig:
+    """ConvNeXt blocks on latent frames, then on mel frames; fewer for the timbre."""
+
+    width: int = 384
+    slow_blocks: int = 5
+    fine_width: int = 256
+    fine_blocks: int = 5
+    expansion: int = 3
+    timbre_width: int = 128
+
+
 NOTE_DENOISER = NoteDenoiserConfig()
+NOTE_DECODER = NoteDecoderConfig()
