@@ -11,6 +11,8 @@ from bandmate_server.errors import BandmateError
 from bandmate_training import command, evaluate, levels, listen
 from bandmate_training.conformance import command as parity
 from bandmate_training.corpus import command as corpus
+from bandmate_training.notes import command as notes
+from bandmate_training.notes import train_command as note_networks
 from bandmate_training.paper import import_command, slakh_command, train_command
 
 EXAMPLES = """examples:
@@ -38,6 +40,13 @@ def parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("corpus", help="render a training corpus")
     corpus.add_arguments(sub)
     sub.set_defaults(run=corpus.run)
+    sub = commands.add_parser("notes", help=notes.HELP)
+    notes.add_arguments(sub)
+    sub.set_defaults(run=notes.run)
+    for network, text in note_networks.NETWORKS.items():
+        sub = commands.add_parser(network, help=text)
+        note_networks.add_arguments(sub, network)
+        sub.set_defaults(run=partial(note_networks.run, network=network))
     for network in command.TASKS:
         sub = commands.add_parser(network, help=f"train the {network}")
         command.add_arguments(sub, network)

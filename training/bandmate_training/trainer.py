@@ -48,9 +48,9 @@ class Task(Protocol):
         """Return every trained module by name; each gets an optimiser of its own."""
 
     def update(
-        self, step: int, batch: Tensor, generator: torch.Generator, optimisers: Optimisers
+        self, step: int, batch: Any, generator: torch.Generator, optimisers: Optimisers
     ) -> dict[str, float]:
-        """Do one step on a batch of sources (B, 5, N); return figures to log."""
+        """Do one step on a batch, mostly of sources (B, 5, N); return figures to log."""
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Return figures of the averaged model on validation examples."""
@@ -161,7 +161,7 @@ class Trainer:
         if self.world > 1:
             task.wrap(DistributedDataParallel)
 
-    def run(self, data: Dataset[Tensor]) -> bool:
+    def run(self, data: Dataset[Any]) -> bool:
         """Train until the minutes or steps are over, or Ctrl-C; the state is saved.
 
         Returns:
@@ -201,7 +201,7 @@ class Trainer:
         torch.distributed.all_reduce(wanted)
         return bool(wanted)
 
-    def _update(self, batch: Tensor) -> dict[str, float]:
+    def _update(self, batch: Any) -> dict[str, float]:
         rate = learning_rate(self.options, self.step)
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:

@@ -24,6 +24,7 @@ from bandmate_training.corpus.arrange import band
 from bandmate_training.corpus.fluid import Fluid
 from bandmate_training.corpus.form import draw_style, own_skeleton
 from bandmate_training.corpus.grooves import GrooveFile, groove_files
+from bandmate_training.corpus.note_files import write_notes
 from bandmate_training.corpus.perform import LEAD_IN
 from bandmate_training.corpus.pop909_files import Library, open_library
 from bandmate_training.corpus.render import Rendered, active_fraction, render_song
@@ -60,12 +61,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where songs come from, apart from our own, and their sounds if not from our fonts."""
+    """Where songs come from, apart from our own, and their sounds if not from our fonts.
+
+    font: plays all parts instead of ours; samples: a folder of recorded instruments that play
+    half of the parts.
+    """
 
     pop909: Path | None = None
     mma: bool = True
     simutrans: bool = True
     font: Path | None = None
+    samples: Path | None = None
 
 
 def in_split(name: str, split: str) -> bool:
@@ -170,13 +176,14 @@ def describe(job: Job, song: Song, rendered: Rendered) -> dict[str, Any]:
 
 
 def write(folder: Path, facts: dict[str, Any], rendered: Rendered) -> None:
-    """Write a track's folder in one step."""
+    """Write a track's folder in one step: audio, notes and facts."""
     hidden = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(hidden, ignore_errors=True)
     hidden.mkdir(parents=True)
     for stem, audio in rendered.stems.items():
         if stem in STEMS or rendered.voices[OTHER]:
             soundfile.write(hidden / f"{stem}.wav", audio, MEL.sample_rate, subtype="PCM_16")
+            write_notes(hidden / f"{stem}.mid", rendered.notes[stem], stem, facts["beats"])
     (hidden / "track.json").write_text(json.dumps(facts) + "\n")
     hidden.replace(folder)
 
@@ -193,7 +200,7 @@ def make(job: Job, out: Path, sources: Sources) -> float:
         _FLUID.append(Fluid())
     song = compose(job, sources)
     rng = np.random.default_rng([job.seed, SPLITS.index(job.split), job.index, 1])
-    rendered = render_song(song, job.split, _FLUID[0], rng, sources.font)
+    rendered = render_song(song, job.split, _FLUID[0], rng, sources.font, sources.samples)
     facts = describe(job, song, rendered)
     write(folder, facts, rendered)
     return float(facts["seconds"])

@@ -15,6 +15,7 @@ from bandmate_training.corpus.grooves import groove_files
 from bandmate_training.corpus.pop909_files import open_library
 from bandmate_training.corpus.presets import check_fonts, foreign
 from bandmate_training.corpus.report import write_report
+from bandmate_training.corpus.sampled import check_instruments
 from bandmate_training.corpus.spotcheck import write_page
 from bandmate_training.corpus.timidity import find_tool
 
@@ -32,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--font", type=Path,
         help="another General MIDI sound font: makes the validation songs alone, with its sounds,"
         " to test how far a model's ears reach; give it a folder of its own",
+    )  # fmt: skip
+    parser.add_argument(
+        "--samples", type=Path, metavar="DIR",
+        help="folder of recorded instruments (NAME/instrument.json and audio) that play half of"
+        " the parts; one in four of each kind is kept for validation",
     )  # fmt: skip
     parser.add_argument(
         "--report-only", action="store_true", help="write the reports of what is there"
@@ -66,7 +72,9 @@ def run(args: argparse.Namespace) -> int:
         if args.font:
             foreign(args.font)
             jobs = [job for job in jobs if job.split == "validation"]
-        sources = Sources(args.pop909, font=args.font)
+        if args.samples:
+            check_instruments(args.samples)
+        sources = Sources(args.pop909, font=args.font, samples=args.samples)
         with tqdm(total=len(jobs), unit="song") as bar:
             for _ in build(args.out, jobs, sources, args.jobs):
                 bar.update()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bandmate_training.corpus.fluid import RATE, Event
@@ -60,8 +62,13 @@ def _unstack(
 
 def events(part: Part, clock: Clock, rng: Rng) -> list[Event]:
     """Return a part's events, ordered, at the renderer's rate."""
+    return timed(humanise(part, clock, rng), part, clock)
+
+
+def timed(played: Sequence[tuple[float, float, int, int]], part: Part, clock: Clock) -> list[Event]:
+    """Return the events of notes as they are played, with the part's bends."""
     rows: list[Event] = []
-    for start, end, pitch, loud in humanise(part, clock, rng):
+    for start, end, pitch, loud in played:
         rows.append((round(start * RATE), 2, pitch, loud))
         rows.append((round(end * RATE), 0, pitch, 0))
     for bend in part.bends:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import soxr
 
 from bandmate_server.spec import MEL, OTHER, STEMS
-from bandmate_training.corpus import timidity
+from bandmate_training.corpus import sampled, timidity
 from bandmate_training.corpus.fluid import RATE, Event, Fluid
-from bandmate_training.corpus.perform import LEAD_IN, events
+from bandmate_training.corpus.note_files import Rows
+from bandmate_training.corpus.perform import LEAD_IN, humanise, timed
 from bandmate_training.corpus.presets import Preset, choose
 from bandmate_training.corpus.score import Part, Rng, Song
 from bandmate_training.corpus.voicing import Voicing, draw_voicing
@@ -31,7 +32,7 @@ FRAME = 0.05  # seconds over which levels are measured
 class Voice:
     """What a part was rendered with."""
 
-    preset: Preset
+    preset: Preset | sampled.Sampled
     voicing: Voicing
     role: str
     notes: int
@@ -39,10 +40,11 @@ class Voice:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A song's audio."""
+    """A song's audio, who played it, and the notes as they were played."""
 
     stems: dict[str, Audio]  # each (frames,) at MEL.sample_rate
     voices: dict[str, list[Voice]]
+    notes: dict[str, Rows]
 
 
 def frame_levels(audio: Audio) -> npt.NDArray[np.float64]:
@@ -70,36 +72,63 @@ def song_frames(song: Song) -> int:
 
 
 def render_song(
-    song: Song, split: str, fluid: Fluid, rng: Rng, font: Path | None = None
+    song: Song,
+    split: str,
+    fluid: Fluid,
+    rng: Rng,
+    font: Path | None = None,
+    samples: Path | None = None,
 ) -> Rendered:
-    """Render every part with a preset drawn from the split's, or a font's; stems get one length.
+    """Render every part with a sound drawn from the split's, or a font's; stems get one length.
 
-    In training songs presets are voiced anew; validation songs play them as they are.
+    In training songs presets are voiced anew; validation songs play them as they are. With a
+    folder of recorded instruments these play half of the parts.
     """
     frames = song_frames(song)
     voices: dict[str, list[Voice]] = {s: [] for s in (*STEMS, OTHER)}
     layers: dict[str, list[Audio]] = {s: [] for s in (*STEMS, OTHER)}
+    notes: dict[str, list[tuple[float, float, int, int]]] = {s: [] for s in (*STEMS, OTHER)}
     for part in song.parts:
-        preset = choose(rng, part.stem, split, part.programs, font)
-        voicing = draw_voicing(rng, preset.drums) if split == "train" else Voicing()
-        audio = _render(part, song, preset, voicing, fluid, frames, rng)
+        voice, audio, played = _part(part, song, split, fluid, frames, rng, font, samples)
         level = active_rms(audio)
         if level < 1e-5:
             continue
         gain = 0.0 if not layers[part.stem] else float(rng.uniform(-5, 3))
         layers[part.stem].append(audio * np.float32(10 ** (gain / 20) / level))
-        voices[part.stem].append(Voice(preset, voicing, part.role, len(part.notes)))
+        voices[part.stem].append(voice)
+        notes[part.stem] += played
     stems = {stem: _level(rows, stem, frames, rng) for stem, rows in layers.items()}
-    return Rendered(stems, voices)
+    return Rendered(stems, voices, {stem: sorted(rows) for stem, rows in notes.items()})
+
+
+def _part(
+    part: Part,
+    song: Song,
+    split: str,
+    fluid: Fluid,
+    frames: int,
+    rng: Rng,
+    font: Path | None,
+    samples: Path | None,
+) -> tuple[Voice, Audio, Rows]:
+    """Return who plays a part, its audio (frames,) and the notes as they are played."""
+    if samples is not None and rng.random() < sampled.SHARE:
+        rows = humanise(part, song.clock, rng)
+        who, audio, played = sampled.play(part, rows, samples, split, frames, rng)
+        return Voice(who, Voicing(), part.role, len(part.notes)), audio, played
+    preset = choose(rng, part.stem, split, part.programs, font)
+    voicing = draw_voicing(rng, preset.drums) if split == "train" else Voicing()
+    rows = humanise(part, song.clock, rng)
+    audio = _render(timed(rows, part, song.clock), preset, voicing, fluid, frames)
+    return Voice(preset, voicing, part.role, len(part.notes)), audio, rows
 
 
 def _render(
-    part: Part, song: Song, preset: Preset, voicing: Voicing, fluid: Fluid, frames: int, rng: Rng
+    rows: list[Event], preset: Preset, voicing: Voicing, fluid: Fluid, frames: int
 ) -> Audio:
-    """Return one part (frames,) at the model's rate."""
-    played = voicing.played(events(part, song.clock, rng))
+    """Return one part's events as audio (frames,) at the model's rate."""
     wide = math.ceil(frames * RATE / MEL.sample_rate / voicing.tape)
-    audio = sound(preset, voicing, played, wide, fluid)
+    audio = sound(preset, voicing, voicing.played(rows), wide, fluid)
     narrow = soxr.resample(audio, RATE / voicing.tape, MEL.sample_rate, quality="VHQ")[:frames]
     return np.asarray(np.pad(narrow, (0, frames - len(narrow))), np.float32)
 

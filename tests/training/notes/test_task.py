@@ -1,0 +1,204 @@
+"""The denoiser of notes: masks, levels, learning, sampling."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from bandmate_server.spec import STEMS
+from bandmate_training.conditions import BACKING, FULL, Plan
+from bandmate_training.corpus.build import Job, Sources
+from bandmate_training.notes import diffusion, layout
+from bandmate_training.notes.config import NoteDenoiserConfig
+from bandmate_training.notes.dataset import NoteWindows
+from bandmate_training.notes.network import NoteDenoiser, estimate, pack, unpack
+from bandmate_training.notes.objective import mean_logits, stem_entropies, surprise
+from bandmate_training.notes.songs import NoteSong, play_song
+from bandmate_training.notes.takes import add_part, compare_takes
+from bandmate_training.notes.task import NoteTask, activity, checks, mixtures
+from bandmate_training.trainer import CHECKPOINT, Options, Trainer, read_checkpoint
+
+TINY = NoteDenoiserConfig(width=32, blocks=2, head_width=16, expansion=2)
+FRAMES = 64
+
+
+@pytest.fixture(scope="module")
+def songs() -> list[NoteSong]:
+    return [play_song(Job(1, "train", k), Sources(None, False, False)) for k in range(4)]
+
+
+@pytest.fixture(scope="module")
+def examples(songs: list[NoteSong]) -> Tensor:
+    return NoteWindows(songs, 8, FRAMES, seed=0)[0]
+
+
+@pytest.fixture
+def task(examples: Tensor) -> NoteTask:
+    torch.manual_seed(0)
+    return NoteTask(TINY, examples, examples[:4])
+
+
+def test_packing_loses_nothing_that_stems_use(examples: Tensor) -> None:
+    stems = examples[:, 0, : len(STEMS)].float()
+    assert torch.equal(unpack(pack(stems)), stems)
+
+
+def test_the_last_level_holds_no_signal_and_the_first_nearly_all() -> None:
+    shares = diffusion.signal_shares()
+    assert shares[-1] == 0 and shares[0] > 0.99
+    assert (shares.diff() < 0).all()
+    angles = diffusion.angle_of(shares)
+    assert angles[-1] == 1 and angles[0] < 0.05
+
+
+def test_a_network_begins_with_the_means_of_all_cells(task: NoteTask, examples: Tensor) -> None:
+    notes = pack(examples[:, 0, : len(STEMS)].float())
+    made = task._noised(
+        examples.float(),
+        [checks(FRAMES)["generate"]] * 8,
+        torch.full((8,), diffusion.LEVELS - 1),
+        torch.zeros(8, len(STEMS)),
+        torch.Generator().manual_seed(0),
+    )
+    found = estimate(task.model(*made.inputs))
+    count = layout.note_count()
+    expected = notes.flatten(0, 1).mean(0)[:count].clamp(1e-5, 0.5)
+    assert torch.allclose(found[..., :count], expected.expand_as(found[..., :count]), atol=1e-4)
+    losses = task._losses(task.model(*made.inputs), made)
+    assert losses.mean().item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_surprise_is_least_at_the_truth() -> None:
+    target = torch.tensor([0.0, 0.3, 1.0])
+    at_truth = surprise(torch.tensor([-30.0, torch.tensor(0.3).logit(), 30.0]), target)
+    assert torch.allclose(at_truth, torch.zeros(3), atol=1e-5)
+    assert (surprise(torch.zeros(3), target) > 0.05).all()
+
+
+def test_means_and_entropies_are_those_of_the_sample() -> None:
+    notes = torch.zeros(1, 4, len(layout.packed_cells()))
+    notes[0, 0, 0] = 1.0  # the lowest cell of the bass, in one of four frames
+    prior = mean_logits(notes)
+    assert prior[0].sigmoid() == pytest.approx(0.25)
+    assert prior[1].sigmoid() == pytest.approx(1e-5)
+    entropies = stem_entropies(notes, prior)
+    quarter = torch.special.entr(torch.tensor(0.25)) + torch.special.entr(torch.tensor(0.75))
+    assert entropies[0].item() == pytest.approx(quarter.item(), rel=0.01)
+    assert entropies[1:].max() < 0.01
+
+
+def test_given_stems_are_known_and_cost_nothing(task: NoteTask, examples: Tensor) -> None:
+    plan = checks(FRAMES)["add_piano"]
+    made = task._noised(
+        examples.float(),
+        [plan] * 8,
+        torch.full((8,), 500),
+        torch.ones(8, len(STEMS)),
+        torch.Generator().manual_seed(0),
+    )
+    piano = torch.from_numpy(layout.packed_stems() == STEMS.index("piano"))
+    notes = torch.arange(len(piano)) < layout.note_count()
+    assert not made.wanted[..., ~piano].any()
+    assert made.wanted[..., piano & notes].all()
+    known = made.inputs[4]
+    assert not known[..., piano].any() and known[..., ~piano].any()
+    raw = torch.zeros_like(made.target)
+    changed = torch.where(piano, raw, 5.0)
+    assert torch.allclose(task._losses(raw, made), task._losses(changed, made))
+
+
+def test_mixtures_hold_the_notes_of_what_sounds_in_them(task: NoteTask, examples: Tensor) -> None:
+    nothing = torch.zeros(len(STEMS), FRAMES)
+    plans = [
+        Plan(torch.ones(5), FULL, nothing),
+        Plan(torch.tensor([1.0, 0, 0, 0, 0]), BACKING, nothing),
+        Plan(torch.zeros(5), BACKING, nothing),
+        Plan(None, FULL, nothing),
+    ]
+    sources = examples[:4, 1].float()
+    notes, kind = mixtures(sources, plans)
+    assert kind.tolist() == [[1, 0], [0, 1], [0, 1], [0, 0]]
+    onsets = notes[..., : layout.CELLS]
+    assert torch.equal(onsets[0], sources[0, :, layout.ONSET].amax(0))
+    assert torch.equal(onsets[1], sources[1, 0, layout.ONSET])
+    assert not notes[2:].any()
+
+
+def test_activity_grows_with_the_onsets_of_its_stem_alone(examples: Tensor) -> None:
+    notes = pack(examples[:, 0, : len(STEMS)].float())
+    less = notes.clone()
+    drums = torch.from_numpy(layout.packed_stems() == STEMS.index("drums"))
+    less[..., drums] *= 0.5
+    before, after = activity(notes), activity(less)
+    column = STEMS.index("drums")
+    assert (after[:, column] < before[:, column]).any()
+    rest = [k for k in range(len(STEMS)) if k != column]
+    assert torch.equal(after[:, rest], before[:, rest])
+
+
+def test_timbres_that_are_not_known_are_left_open(task: NoteTask, examples: Tensor) -> None:
+    some = examples.float().clone()
+    timbres = slice(layout.PITCHES, layout.CELLS)
+    some[0, :, : len(STEMS), layout.SUSTAIN, :, timbres] = 1.0
+    made = task._noised(
+        some,
+        [checks(FRAMES)["generate"]] * 8,
+        torch.full((8,), 500),
+        torch.zeros(8, len(STEMS)),
+        torch.Generator().manual_seed(0),
+    )
+    x, timbred, count = made.inputs[0], made.inputs[-1], layout.note_count()
+    assert timbred[:, 0].tolist() == [1.0] + [0.0] * 7
+    assert x[0, :, count:].any() and not x[1:, :, count:].any()
+    assert made.wanted[0, :, count:].all() and not made.wanted[1:, :, count:].any()
+
+
+def test_training_lowers_the_loss_and_resumes_exactly(
+    songs: list[NoteSong], tmp_path: Path
+) -> None:
+    data = NoteWindows(songs[:1], 4, FRAMES, seed=0)
+    examples = data[1000]
+    options = Options(tmp_path / "whole", 60, steps=16, learning_rate=3e-3, warmup=1, workers=0)
+
+    def train(run: Options) -> tuple[dict[str, Tensor], NoteTask]:
+        torch.manual_seed(0)
+        fresh = NoteTask(TINY, examples, examples[:2])
+        Trainer(fresh, copy.deepcopy(fresh.model), run).run(data)
+        return read_checkpoint(run.out / CHECKPOINT)["modules"]["denoiser"], fresh
+
+    whole, trained = train(options)
+    parted = replace(options, out=tmp_path / "parted", steps=7)
+    train(parted)
+    again, _ = train(replace(parted, steps=16, resume=True))
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    torch.manual_seed(0)
+    untrained = NoteTask(TINY, examples, examples[:2])
+    before = untrained.validate(untrained.model)["val_generate"]
+    assert trained.validate(trained.model)["val_generate"] < before
+
+
+def test_sampling_with_a_perfect_guess_returns_it() -> None:
+    clean = torch.randn(2, 8, len(layout.packed_cells()))
+    noise = torch.randn_like(clean)
+    found = diffusion.sample(lambda x, angle: clean, noise, 4)
+    assert torch.allclose(found, clean, atol=1e-5)
+    assert torch.allclose(diffusion.unscaled(diffusion.scaled(clean)), clean)
+
+
+def test_a_sampled_part_has_the_cells_of_its_stem_and_follows_the_seed(examples: Tensor) -> None:
+    torch.manual_seed(0)
+    model = NoteDenoiser(TINY).eval()
+    torch.nn.init.normal_(model.gain.weight, std=0.1)  # untrained, it would not look at the noise
+    with torch.no_grad():
+        takes = [add_part(model, examples[:2].float(), 2, 3, 2.0, seed) for seed in (0, 0, 1)]
+    assert takes[0].shape == (2, 2, FRAMES, layout.CELLS)
+    assert torch.equal(takes[0], takes[1]) and not torch.equal(takes[0], takes[2])
+    assert not takes[0][:, layout.ONSET, :, layout.PITCHES :].any()  # a guitar has no snare
+    figures = compare_takes(model, examples[:2].float())
+    assert {f"density_{stem}" for stem in STEMS} >= {k for k in figures if "density" in k}
+    assert 0 <= figures["harmony_true_guitar"] <= 1

@@ -1,0 +1,32 @@
+"""Widths and depths of the networks on notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NoteDenoiserConfig:
+    """A transformer over groups of frames."""
+
+    width: int = 448
+    blocks: int = 8
+    head_width: int = 64
+    expansion: int = 4
+    group: int = 2  # frames in a token
+
+
+@dataclass(frozen=True)
+class NoteDecoderConfig:
+    """ConvNeXt blocks on latent frames, then on mel frames; fewer for the timbre."""
+
+    width: int = 384
+    slow_blocks: int = 5
+    fine_width: int = 256
+    fine_blocks: int = 5
+    expansion: int = 3
+    timbre_width: int = 128
+
+
+NOTE_DENOISER = NoteDenoiserConfig()
+NOTE_DECODER = NoteDecoderConfig()

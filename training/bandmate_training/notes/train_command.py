@@ -1,0 +1,115 @@
+"""The commands `note-denoiser` and `note-decoder`: from songs to checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from bandmate_server.errors import SettingsError
+from bandmate_server.spec import MINI
+from bandmate_training.notes.config import NOTE_DECODER, NOTE_DENOISER
+from bandmate_training.notes.dataset import NoteWindows
+from bandmate_training.notes.grid import FRAME
+from bandmate_training.notes.pairs import PlayedStems, find_noted_tracks
+from bandmate_training.notes.songs import load_songs
+from bandmate_training.notes.sound_task import SoundTask
+from bandmate_training.notes.task import NoteTask
+from bandmate_training.trainer import CHECKPOINT, Options, Task, Trainer
+
+VALIDATION_EXAMPLES = 16
+PRIOR_EXAMPLES = 1024  # from which the means of all cells are taken
+DECODER_FRAMES = 96  # latent frames in one of the decoder's examples
+_VALIDATION_SEED, _PRIOR_SEED = 1, 2
+NETWORKS = {
+    "note-denoiser": "train the denoiser of notes on songs made by `notes`",
+    "note-decoder": "train what notes sound like on a corpus with its notes",
+}
+_DEFAULTS: dict[str, tuple[int, str, float]] = {  # batch, optimiser, rate
+    "note-denoiser": (16, "muon", 1.5e-3),
+    "note-decoder": (24, "adamw", 1e-3),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
+    """Declare a network's training options."""
+    add = parser.add_argument
+    batch, optimiser, rate = _DEFAULTS[network]
+    if network == "note-denoiser":
+        add("--songs", type=Path, required=True, help="folder made by `bandmate-train notes`")
+    else:
+        add("--corpus", type=Path, required=True, help="folder made by `bandmate-train corpus`")
+    add("--out", type=Path, required=True, help="folder of the run: checkpoint and figures")
+    add("--minutes", type=float, default=60.0, help="time limit (default 60)")
+    add("--steps", type=int, default=10**9, help="stop at this step, counted over all resumes")
+    add("--cooldown", type=int, default=0, help="lower the rate to zero over the last of --steps")
+    add("--batch", type=int, default=batch, help=f"examples per step (default {batch})")
+    add("--optimiser", choices=("adamw", "muon"), default=optimiser, help=f"default {optimiser}")
+    add("--learning-rate", type=float, default=rate, help=f"default {rate}")
+    add("--warmup", type=int, default=20, help="steps in which the rate rises (default 20)")
+    add("--average", type=float, default=0.999, help="decay of the averaged weights")
+    add("--seed", type=int, default=0, help="decides every example and all noise")
+    add("--workers", type=int, default=1, help="processes that draw examples (default 1)")
+    add("--threads", type=int, default=0, help="torch threads (default: all cores)")
+    add("--save-every", type=float, default=15.0, help="minutes between checkpoints (default 15)")
+    add("--resume", action="store_true", help="go on from OUT's checkpoint")
+
+
+def run(args: argparse.Namespace, network: str) -> int:
+    """Train a network; return the exit status."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if args.resume and not (args.out / CHECKPOINT).exists():
+        raise SettingsError(f"--resume: there is no {CHECKPOINT} in {args.out}")
+    torch.manual_seed(args.seed)  # the weights' start
+    torch.set_flush_denormal(True)  # silence must not be slower than sound
+    task, data = _MAKERS[network](args)
+    shadow = copy.deepcopy(task.model)
+    return 0 if Trainer(task, shadow, _options(args)).run(data) else 130
+
+
+def _denoiser(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
+    songs = load_songs(args.songs, "train")
+    held_out = load_songs(args.songs, "validation")
+    frames = MINI.window_latents
+    prior = NoteWindows(songs, PRIOR_EXAMPLES, frames, _PRIOR_SEED)[0]
+    checked = NoteWindows(held_out, VALIDATION_EXAMPLES, frames, _VALIDATION_SEED, varied=False)
+    task = NoteTask(NOTE_DENOISER, prior, checked[0])
+    return task, NoteWindows(songs, args.batch, frames, args.seed)
+
+
+def _decoder(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
+    seconds = 2 * DECODER_FRAMES * FRAME
+    tracks = find_noted_tracks(args.corpus, "train", seconds)
+    held_out = find_noted_tracks(args.corpus, "validation", seconds)
+    checked = PlayedStems(held_out, VALIDATION_EXAMPLES, MINI.window_latents, _VALIDATION_SEED, 0.0)
+    task = SoundTask(MINI, NOTE_DECODER, checked[0])
+    return task, PlayedStems(tracks, args.batch, DECODER_FRAMES, args.seed)
+
+
+_MAKERS: dict[str, Callable[[argparse.Namespace], tuple[Task, Dataset[Any]]]] = {
+    "note-denoiser": _denoiser,
+    "note-decoder": _decoder,
+}
+
+
+def _options(args: argparse.Namespace) -> Options:
+    return Options(
+        out=args.out,
+        minutes=args.minutes,
+        steps=args.steps,
+        cooldown=args.cooldown,
+        optimiser=args.optimiser,
+        learning_rate=args.learning_rate,
+        warmup=args.warmup,
+        average=args.average,
+        seed=args.seed,
+        workers=args.workers,
+        save_every=args.save_every,
+        resume=args.resume,
+    )
