@@ -14,6 +14,7 @@ from typing import Any
 
 import soundfile
 
+from bandmate_bridge.arguments import build_parser
 from bandmate_bridge.audacity_pipe import AudacityPipe
 from bandmate_bridge.audacity_project import (
     Selection,
@@ -24,7 +25,7 @@ from bandmate_bridge.audacity_project import (
 )
 from bandmate_bridge.console import say, say_json
 from bandmate_bridge.interrupts import Interrupt
-from bandmate_bridge.parsing import UsageError, build_parser
+from bandmate_bridge.parsing import UsageError
 from bandmate_bridge.part_arguments import given_file
 from bandmate_bridge.progress_bar import progress_bar
 from bandmate_server.errors import Cancelled, DawError

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_server.protocol import FrameSplitter, Message, decode, encode, frame
+from bandmate_server.framing import FrameSplitter, frame
+from bandmate_server.protocol import Message, decode, encode
 
 RATE, SECONDS = 8_000, 2.0
 

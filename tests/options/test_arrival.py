@@ -227,7 +227,7 @@ def test_send_keeps_to_itself_what_is_its_own(
 
 def read(message: Any) -> JobRequest:
     """Return what the server makes of a message."""
-    arguments, _ = check_arguments(REQUESTS[message.address], message)
+    arguments = check_arguments(REQUESTS[message.address], message)
     return read_job(message.address, arguments, ("bass", "drums", "guitar", "piano"))
 
 
