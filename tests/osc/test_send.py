@@ -116,6 +116,12 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert words in ran.errors[0]
 
 
+def test_a_file_that_is_not_there_is_said_to_be_missing(send: Callable[..., Ran]) -> None:
+    ran = send("separate", "nope.wav")
+    assert ran.status == 1
+    assert ran.errors == ["bandmate: error: nope.wav does not exist"]
+
+
 def test_a_server_that_is_not_there_is_named_with_a_way_out(send: Callable[..., Ran]) -> None:
     ran = send("status", port=1)
     assert ran.status == 1

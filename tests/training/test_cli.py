@@ -13,11 +13,15 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from bandmate_server.spec import STEMS
+from bandmate_server.bundle import list_bundles
+from bandmate_server.errors import BundleError
+from bandmate_server.spec import MINI, STEMS
 from bandmate_training import command
+from bandmate_training.checkpoint import load_module, load_vae
 from bandmate_training.cli import main
-from bandmate_training.config import SeparatorConfig
+from bandmate_training.config import MINI_VAE, SeparatorConfig
 from bandmate_training.trainer import CHECKPOINT, METRICS, read_checkpoint
+from bandmate_training.vae import Vae
 
 NETWORKS = ["vae", "separator", "denoiser", "vocoder"]
 COMMANDS = ["corpus", "evaluate", "listen", *NETWORKS]
@@ -166,3 +170,11 @@ def test_module_runs_as_a_program() -> None:
     )
     assert found.returncode == 2
     assert "usage: bandmate-train vae" in found.stderr
+
+
+@pytest.mark.skipif("mini" not in list_bundles(), reason="the mini bundle is not there")
+def test_weights_come_from_a_model_s_name() -> None:
+    load_module(Path("mini"), "vae", Vae(MINI, MINI_VAE))
+    assert load_vae(Path("mini")).state_dict().keys() == load_vae(None).state_dict().keys()
+    with pytest.raises(BundleError, match=r"unknown model 'nosuch'.*mini"):
+        load_module(Path("nosuch"), "vae", Vae(MINI, MINI_VAE))
