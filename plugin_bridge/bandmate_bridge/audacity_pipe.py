@@ -24,6 +24,7 @@ CONNECT_SECONDS = 5.0  # that Audacity may take between two clients
 ANSWER_SECONDS = 20.0  # without a reply, after which a dialog is in its way
 RETRY_SECONDS = 0.1
 CHUNK = 1 << 16  # bytes
+ENDS = ("from", "to")
 END = b"BatchCommand finished: "
 _BARE = re.compile(r'\\(?!")')  # a backslash that escapes no quote
 SWITCH_ON = (
@@ -124,28 +125,39 @@ def _text(value: object) -> str:
 
 
 def _open_posix() -> tuple[int, int]:
-    """Open both pipes, the one for replies first: Audacity waits for a reader of it.
+    """Open both pipes, which Audacity makes anew for every client.
 
     Raises:
         DawError: if nobody is at their other ends.
     """
-    user = os.getuid()
-    names = [f"/tmp/audacity_script_pipe.{end}.{user}" for end in ("from", "to")]
-    try:
-        reader = os.open(names[0], os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise DawError(_why()) from error
     deadline = time.monotonic() + CONNECT_SECONDS
     while True:
         try:
-            writer = os.open(names[1], os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            return _open_pair(*(f"/tmp/audacity_script_pipe.{end}.{os.getuid()}" for end in ENDS))
         except OSError as error:
             if time.monotonic() > deadline:
-                os.close(reader)
                 raise DawError(_why()) from error
             time.sleep(RETRY_SECONDS)
-        else:
-            return reader, writer
+
+
+def _open_pair(replies: str, commands: str) -> tuple[int, int]:
+    """Open the pipe of replies, for whose reader Audacity waits, and that of commands.
+
+    Raises:
+        OSError: if Audacity is not waiting, or has just made them anew.
+    """
+    reader = os.open(replies, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    writer = None
+    try:
+        writer = os.open(commands, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not os.path.samestat(os.fstat(reader), os.stat(replies)):  # noqa: PTH116 - a pair
+            raise FileNotFoundError(f"{replies} was made anew")
+    except OSError:
+        os.close(reader)
+        if writer is not None:
+            os.close(writer)
+        raise
+    return reader, writer
 
 
 def _open_windows() -> tuple[int, int]:

@@ -87,11 +87,10 @@ def read_selection(audacity: AudacityPipe, folder: Path) -> Selection:
         if one["mute"] or (soloed and not one["solo"]):
             raise DawError(f"{one['name']} is silent: unmute it, and switch solo off")
     tracks = tuple(Track.of(index, one) for index, one in chosen)
-    start, end, rate = _times(audacity, folder / "times")
-    if round(start * rate) == round(end * rate):
+    found = _range(audacity, tracks, folder / "times")
+    if found.last == found.first:
         audacity.ask("SelTrackStartToEnd")
-        start, end, rate = _times(audacity, folder / "times")
-    found = Selection(tracks, rate, max(round(start * rate), 0), round(end * rate))
+        found = _range(audacity, tracks, folder / "times")
     if found.last <= found.first:
         raise DawError("the selected tracks are empty")
     return found
@@ -191,11 +190,25 @@ def add_tracks(
         select(audacity, selection)
 
 
-def _times(audacity: AudacityPipe, path: Path) -> tuple[float, float, int]:
-    """Return start and end of the selection in seconds, and the project's rate in Hz."""
+def _range(audacity: AudacityPipe, tracks: tuple[Track, ...], path: Path) -> Selection:
+    """Return the range that is selected on tracks; a mere cursor is an empty one.
+
+    Args:
+        audacity: running.
+        tracks: that are selected.
+        path: of a short file.
+
+    Raises:
+        DawError: if it cannot be told.
+    """
+    # The script does not run on an empty range, so that it is made a second longer before.
+    audacity.ask("SelectTime", Start=0, End=1, RelativeTo="Selection")
     audacity.ask("NyquistPrompt", Command=_TIMES.format(path=path.as_posix()), Version=4)
     try:
-        start, end, rate = path.read_text("utf-8").split()
-        return float(start), float(end), round(float(rate))
+        start, end, rate = map(float, path.read_text("utf-8").split())
     except (OSError, ValueError) as error:
         raise DawError(f"Audacity does not say what is selected: {error}") from error
+    first, frames = round(start * rate), round((end - start - 1) * rate)
+    found = Selection(tracks, round(rate), max(first, 0), max(first + frames, 0))
+    select(audacity, found)
+    return found

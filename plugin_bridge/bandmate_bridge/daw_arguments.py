@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from bandmate_bridge.parsing import Commands, add_command, add_printed
+
+DAWS = ("ardour", "reaper", "audacity")
 
 DAW_HELP = """\
 examples:
@@ -15,6 +18,12 @@ examples:
       for a server that runs with that --workdir
   bandmate daw uninstall ardour
   bandmate daw where ardour
+  bandmate daw install audacity
+      switches Audacity's module for scripts on; close Audacity before
+  bandmate daw run audacity separate
+      the stems of what is selected in Audacity come back as tracks; options as of
+      `bandmate separate`
+  bandmate daw run audacity add guitar --takes 2
 """
 
 
@@ -23,16 +32,18 @@ def add_daw(commands: Commands) -> None:
     parser = add_command(
         commands,
         "daw",
-        "install our actions in Ardour or REAPER",
+        "work with Ardour, REAPER or Audacity",
         DAW_HELP,
-        "Put bandmate's actions into a DAW, or take them away.",
+        "Put bandmate's actions into a DAW, take them away, or run one from here.",
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="install|uninstall|where")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="install|uninstall|where|run"
+    )
     install = actions.add_parser("install", help="put the scripts where the DAW looks for them")
     uninstall = actions.add_parser("uninstall", help="take them away again")
     where = actions.add_parser("where", help="where the scripts are and where they would go")
     for action in (install, uninstall, where):
-        action.add_argument("daw", choices=("ardour", "reaper"), metavar="ardour|reaper")
+        action.add_argument("daw", choices=DAWS, metavar="|".join(DAWS))
         action.add_argument(
             "--config",
             type=Path,
@@ -42,4 +53,10 @@ def add_daw(commands: Commands) -> None:
         add_printed(action)
     install.add_argument(
         "--workdir", type=Path, metavar="DIR", help="what `bandmate serve --workdir` is given"
+    )
+    run = actions.add_parser("run", help="do a task with what is selected in Audacity")
+    run.add_argument("daw", choices=("audacity",), metavar="audacity")
+    run.add_argument("task", choices=("separate", "add"), metavar="separate|add")
+    run.add_argument(
+        "words", nargs=argparse.REMAINDER, metavar="...", help="as of that command, but files"
     )

@@ -1,4 +1,4 @@
-"""`bandmate daw install|uninstall|where ardour|reaper`."""
+"""`bandmate daw install|uninstall|where ardour|reaper|audacity`, and `run audacity`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from bandmate_bridge import daw_install
+from bandmate_bridge import audacity_command, audacity_install, daw_install
 from bandmate_bridge.console import say, say_json
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_server.errors import DawError
@@ -22,18 +22,25 @@ BY_HAND = {
         "In REAPER: Actions > Show action list > New action > Load ReaScript, and choose all files "
         "of this folder named `bandmate - ...`."
     ),
+    "audacity": (
+        "Start Audacity, select a part of a track, then: bandmate daw run audacity separate"
+    ),
 }
 
 
-def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
+def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     """Do what the command says and return 0.
 
     Raises:
         DawError: if there is no such DAW, or its scripts cannot be put in place.
     """
+    if options.action == "run":
+        return audacity_command.run(options.task, options.words, interrupt)
     config = _config(options.daw, options.config)
     report = {"ok": True, "command": "daw", "action": options.action, "config": str(config)}
-    if options.action == "where":
+    if options.daw == "audacity":
+        lines = _switch(options.action, config, report)
+    elif options.action == "where":
         report["scripts"] = str(daw_install.scripts_folder(options.daw))
         lines = [f"scripts: {report['scripts']}", f"{options.daw}'s configuration: {config}"]
     elif options.action == "install":
@@ -52,6 +59,18 @@ def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
     return 0
 
 
+def _switch(action: str, config: Path, report: dict[str, object]) -> list[str]:
+    """Switch Audacity's module on or off, add to the report, and return what to say."""
+    if action == "where":
+        return [f"audacity's configuration: {config / audacity_install.CONFIG}"]
+    on = action == "install"
+    files = audacity_install.install(config) if on else audacity_install.uninstall(config)
+    report["files"] = [str(path) for path in files]
+    state = "on" if on else "off"
+    lines = [f"switched mod-script-pipe {state} in {path}" for path in files]
+    return (lines or [f"mod-script-pipe was {state} already"]) + [BY_HAND["audacity"]] * on
+
+
 def _next_step(daw: str, config: Path) -> str:
     if daw == "ardour" and daw_install.registers(config):
         return "They are in Ardour's menu Edit > Lua Scripts. Start `bandmate serve` first."
@@ -68,7 +87,9 @@ def _config(daw: str, given: Path | None) -> Path:
         if not given.is_dir():
             raise DawError(f"{given} is no folder: --config wants {daw}'s configuration folder")
         return given.absolute()
-    found = daw_install.config_folders(daw)
+    found = (
+        audacity_install.config_folders() if daw == "audacity" else daw_install.config_folders(daw)
+    )
     if not found:
         raise DawError(
             f"no configuration of {daw} was found: start it once, or name its folder with --config"

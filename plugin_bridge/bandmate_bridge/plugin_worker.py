@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from bandmate_bridge.chains import Step, nearest
+from bandmate_bridge.vst3_factory import is_instrument
 from bandmate_server.arrays import FloatArray
 from bandmate_server.errors import BandmateError, PluginError
 
 PROBE_FRAMES = 512  # of silence, to learn whether a plug-in takes so many channels
+INSTRUMENT = "it is an instrument: a chain takes effects"
 SHOWN_CHOICES = 40  # of a parameter's valid values, in a description
 
 
@@ -102,7 +104,7 @@ class _Loaded:
         self._rate, self._split, self._doubled = rate, False, False
         self._plugins = [_load(step)]
         if not self._plugins[0].is_effect:
-            raise PluginError("it is an instrument: a chain takes effects")
+            raise PluginError(INSTRUMENT)
         try:
             self._probe(channels)
         except ValueError as error:
@@ -146,6 +148,8 @@ def _load(step: Step) -> Any:
     """Return pedalboard's object for a plug-in, with its state and parameters set."""
     import pedalboard
 
+    if is_instrument(Path(step.plugin), step.plugin_name):
+        raise PluginError(INSTRUMENT)
     load: Any = pedalboard.load_plugin  # type: ignore[attr-defined]
     plugin = load(step.plugin, plugin_name=step.plugin_name or None)
     if step.preset:

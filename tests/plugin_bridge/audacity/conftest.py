@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -187,6 +188,9 @@ def _running(found: Audacity) -> Iterator[None]:
                 pipe.unlink()
             shutil.rmtree(found.folder / "temporary")  # Else it offers to recover the project.
             (found.folder / "temporary").mkdir()
+            settings = found.folder / "home" / ".config" / "audacity" / "audacity.cfg"
+            text = re.sub(r"\[ActiveProjects\]\n([^\[].*\n)*", "", settings.read_text("utf-8"))
+            settings.write_text(text, "utf-8")
 
 
 def _answers() -> bool:

@@ -15,6 +15,7 @@ VARIANTS = {
     "Crashes": "-DCRASH_IN_RUN",
     "Hangs": "-DHANG_IN_RUN",
     "EmitsNaN": "-DNAN_IN_RUN",
+    "Synth": "-DSYNTH",
 }
 DEBIAN = ("ZamCompX2", "ZaMaximX2", "ZamEQ2")
 

@@ -116,6 +116,18 @@ def test_two_batches_do_not_share_a_folder(bandmate: Callable[..., Any], tmp_pat
         bandmate(*batch("songs")).failed_with(1, "another batch", "out")
 
 
+def test_an_instrument_is_called_one_at_once(
+    bandmate: Callable[..., Any], vst3: Callable[[str], Path], tmp_path: Path
+) -> None:
+    plugin = vst3("Synth")
+    words = "plug-in Synth.vst3: it is an instrument: a chain takes effects"
+    began = time.monotonic()
+    bandmate("chains", "show", plugin, "--timeout", "20").failed_with(1, words)
+    (tmp_path / "chains.toml").write_text(f'[[drums]]\nplugin = "{plugin}"')
+    bandmate("chains", "check", "chains.toml").failed_with(1, words)
+    assert time.monotonic() - began < 20
+
+
 def test_chains_init_check_and_show(
     bandmate: Callable[..., Any], vst3: Callable[[str], Path]
 ) -> None:

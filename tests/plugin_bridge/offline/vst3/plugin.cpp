@@ -1,6 +1,7 @@
 // A stereo gain that delays by, and reports, 64 samples; and its ill-behaved brothers:
 // -DCRASH_AT_LOAD, -DCRASH_IN_RUN, -DHANG_IN_RUN, -DNAN_IN_RUN. The last three behave for the
-// first 20000 frames of sound: hosts try a plug-in with some when they load it.
+// first 20000 frames of sound: hosts try a plug-in with some when they load it. -DSYNTH is an
+// instrument that waits for notes.
 #include "DistrhoPlugin.hpp"
 #include <cmath>
 #include <cstdlib>
@@ -47,6 +48,13 @@ protected:
         for (auto& line : held) line.assign (latency, 0.f);
         at = 0;
     }
+#ifdef SYNTH
+    void run (const float**, float** out, uint32_t frames, const MidiEvent*, uint32_t) override
+    {
+        for (int c = 0; c < 2; ++c)
+            for (uint32_t n = 0; n < frames; ++n) out[c][n] = 0.f;
+    }
+#else
     void run (const float** in, float** out, uint32_t frames) override
     {
         const float factor = std::pow (10.f, gain / 20.f);
@@ -61,6 +69,7 @@ protected:
         }
         if (heard > 40000) misbehave (out, frames);
     }
+#endif
     void misbehave (float** out, uint32_t frames)
     {
 #ifdef CRASH_IN_RUN
