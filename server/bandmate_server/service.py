@@ -227,9 +227,12 @@ class Service:
         peer.send(data)
 
     def _refuse(self, peer: Peer, message: Message, request: str, error: RequestError) -> None:
-        """Answer the sender, and leave a note in the mailbox for a DAW that cannot receive OSC."""
+        """Leave a note in the mailbox for a DAW that cannot receive OSC, then answer the sender."""
         _logger.info("refused: %s", error, extra={"address": message.address, "code": error.code})
+        self._post_refusal(message, request, error)
         self._send_error(peer, request, message.address, error)
+
+    def _post_refusal(self, message: Message, request: str, error: RequestError) -> None:
         route = REQUESTS.get(message.address)
         if route is None or not route.job:
             return
