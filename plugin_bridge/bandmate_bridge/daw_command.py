@@ -14,8 +14,8 @@ from bandmate_server.errors import DawError
 
 BY_HAND = {
     "ardour": (
-        "This version of Ardour wants to be told of them once: in Edit > Lua Scripts > Script "
-        "Manager set the four actions named `bandmate: ...`, and under Action Hooks the hook "
+        "This version of Ardour needs them entered once: in Edit > Lua Scripts > Script "
+        "Manager set the actions named `bandmate: ...`, and under Action Hooks the hook "
         "`bandmate: Mailbox`."
     ),
     "reaper": (
@@ -73,7 +73,9 @@ def _switch(action: str, config: Path, report: dict[str, object]) -> list[str]:
 
 def _next_step(daw: str, config: Path) -> str:
     if daw == "ardour" and daw_install.registers(config):
-        return "They are in Ardour's menu Edit > Lua Scripts. Start `bandmate serve` first."
+        return (
+            "They are in Ardour's menu Edit > Lua Scripts, and start the server when it is needed."
+        )
     return BY_HAND[daw]
 
 

@@ -13,7 +13,14 @@ from bandmate_server.errors import DawError
 
 DAWS = ("ardour", "reaper")
 REGISTERED = "ardour7"  # the configuration whose ui_scripts we know how to write
-REAPER_ACTIONS = ("separate selection", "add part", "fill selection", "new take", "jobs")
+REAPER_ACTIONS = (
+    "separate selection",
+    "separate into",
+    "add part",
+    "fill selection",
+    "new take",
+    "jobs",
+)
 
 
 def scripts_folder(daw: str) -> Path:
@@ -51,7 +58,7 @@ def install(
         daw: ardour or reaper.
         config: the DAW's configuration folder.
         workdir: work folder of the server, if it is not the default one.
-        command: the `bandmate` program, for a DAW that has it send requests (REAPER).
+        command: the `bandmate` program, for scripts that start the server or send requests by it.
 
     Raises:
         DawError: if Ardour runs (it would overwrite its script list), or the list is not one
@@ -68,8 +75,8 @@ def install(
     library = config / "bandmate"
     shutil.rmtree(library, ignore_errors=True)
     written = _copied((scripts_folder(daw) / "library").glob("*.lua"), library)
-    if workdir is not None:
-        written.append(_settings(library / "settings.lua", {"workdir": workdir}))
+    values = {"workdir": workdir, "command": command}
+    written.append(_settings(library / "settings.lua", values))
     written += _copied(sources, config / "scripts")
     if new_list is not None:
         _write(config / "ui_scripts", new_list)

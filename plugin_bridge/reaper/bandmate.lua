@@ -6,6 +6,8 @@
 local CONTEXT = 10.24 -- seconds on either side of a selection that the model can hear
 local BLOCK = 65536 -- samples rendered at a time
 local PATIENCE = 15000 -- milliseconds that `bandmate send` may take
+local START_PATIENCE = 90000 -- and the start of a server
+local SOFT = 0.01 -- seconds of fade at the ends of new parts
 local DEFAULT_FADE = 0.011 -- seconds: REAPER's own fade at the ends of items
 local MOST_FIELDS = 16 -- of a dialog
 local STEMS = { "bass", "drums", "guitar", "piano" }
@@ -74,33 +76,44 @@ local function quoted (text)
 	return '"' .. tostring (text):gsub ('(["\\])', "\\%1") .. '"'
 end
 
--- Run `bandmate send` with these words and return what it printed.
-local function send (words)
-	local port = (read (chosen.workdir .. "/server.json") or ""):match ('"port":%s*(%d+)')
-	local line = { quoted (chosen.command), "send" }
+-- Run `bandmate` with these words and return what it printed.
+local function run_command (words, patience)
+	local line = { quoted (chosen.command) }
 	for _, word in ipairs (words) do line[#line + 1] = quoted (word) end
-	if port then line[#line + 1] = "--port " .. port end
-	local answer = reaper.ExecProcess (table.concat (line, " "), PATIENCE)
+	local answer = reaper.ExecProcess (table.concat (line, " "), patience)
 	local status, text = (answer or ""):match ("^(%-?%d+)\r?\n(.*)$")
 	if status ~= "0" then
 		error (answer == nil and "bandmate could not be started: is it at " .. chosen.command .. "?"
-			or "bandmate send failed:\n" .. (text or answer), 0)
+			or "bandmate " .. words[1] .. " failed:\n" .. (text or answer), 0)
 	end
 	return text
 end
 
-local waiting = {} -- job -> what it is called
+local function send (words)
+	local port = (read (chosen.workdir .. "/server.json") or ""):match ('"port":%s*(%d+)')
+	table.insert (words, 1, "send")
+	if port then table.move ({ "--port", port }, 1, 2, #words + 1, words) end
+	return run_command (words, PATIENCE)
+end
+
+-- Have a server run that may read this project's audio.
+local function ensure_server ()
+	run_command ({ "serve", "--ensure", "--workdir", chosen.workdir, "--allow", reaper.GetProjectPathEx (0) }, START_PATIENCE)
+end
+
+local waiting = {} -- job -> { label, instead (of a piece), soft }: what it is called, what to do with it
 
 -- Ask for a job whose stems go to `position` (seconds), on tracks named after `track`.
-local function request (label, track, position, words)
+local function request (label, track, position, words, instead, soft)
 	local id = new_id ()
+	ensure_server ()
 	local rest = {
 		"--track", track, "--position", math.floor (position * project_rate () + 0.5),
 		"--request", id, "--no-wait",
 	}
 	for _, word in ipairs (rest) do words[#words + 1] = word end
 	send (words)
-	waiting[id] = label
+	waiting[id] = { label = label, instead = instead, soft = soft }
 end
 
 -- The selection -------------------------------------------------------------------------------
@@ -130,6 +143,11 @@ local function pieces ()
 		end
 	end
 	if #found == 0 then error ("Select audio items, or a time range and tracks.", 0) end
+	for _, piece in ipairs (found) do
+		if piece.item and reaper.GetMediaItemInfo_Value (piece.item, "B_MUTE") == 1 then
+			error ("An item on " .. name_of (piece.track) .. " is muted: let it sound first.", 0)
+		end
+	end
 	return found
 end
 
@@ -260,11 +278,28 @@ local function track_of_role (tracks, roles, wanted)
 	return nil
 end
 
+-- The track that is to be played anew and its stem. Only a single one is chosen unasked.
+local function chosen_track (name, tracks, roles)
+	for index, track in ipairs (tracks) do
+		if name == name_of (track) or name == "" and #tracks == 1 then
+			if not table.concat (STEMS, " "):find (roles[index], 1, true) then
+				error ("Say what " .. name_of (track) .. " is: bass, drums, guitar or piano.", 0)
+			end
+			return track, roles[index]
+		end
+	end
+	error ("Say which of the selected tracks is meant, by its name.", 0)
+end
+
+local function only_name (tracks)
+	return #tracks == 1 and name_of (tracks[1]) or ""
+end
+
 -- Actions -------------------------------------------------------------------------------------
 
 local actions = {}
 
-actions["separate selection"] = function ()
+local function separate (stems)
 	for _, piece in ipairs (pieces ()) do
 		local file, from = nil, 0
 		if piece.item then file, from = plain_file (piece.item) end
@@ -275,9 +310,18 @@ actions["separate selection"] = function ()
 			file = render (piece.track, from, piece.last + CONTEXT)
 		end
 		local name = name_of (piece.track)
-		request ("Separating " .. name, name, piece.first,
-			{ "separate", file, region (from, piece.first, piece.last) })
+		local words = { "separate", file, region (from, piece.first, piece.last) }
+		if stems then table.move ({ "--stems", stems }, 1, 2, #words + 1, words) end
+		request ("Separating " .. name, name, piece.first, words, piece)
 	end
+end
+
+actions["separate selection"] = function () separate () end
+
+actions["separate into"] = function ()
+	pieces ()
+	local answers = ask ("Separate", { "Stems (the rest is one track)", table.concat (STEMS, " ") }, {})
+	if answers then separate ((answers[1]:lower ():gsub ("[%s,]+", ","))) end
 end
 
 actions["add part"] = function ()
@@ -289,39 +333,37 @@ actions["add part"] = function ()
 		local present = track_of_role (tracks, roles, stem)
 		if present then
 			request ("A new take of " .. name_of (present), source_of (present), first,
-				with_session ({ "vary", "--strength", answers[3] }, "--to", tracks, roles, first, last, answers[2], present))
+				with_session ({ "vary", "--strength", answers[3] }, "--to", tracks, roles, first, last, answers[2], present),
+				{ track = present, first = first, last = last }, true)
 		else
 			new[#new + 1] = stem
 		end
 	end
 	if #new > 1 then
 		request ("Adding " .. answers[1], name_of (tracks[1]), first,
-			with_session (new, "--to", tracks, roles, first, last, answers[2]))
+			with_session (new, "--to", tracks, roles, first, last, answers[2]), nil, true)
 	end
 end
 
 actions["fill selection"] = function ()
 	local tracks, first, last = span (pieces ())
-	local answers, roles = ask ("Fill selection", { "Fill the", guess (name_of (tracks[1])), "Takes", "1" }, tracks)
+	local answers, roles = ask ("Fill selection", { "Track to fill", only_name (tracks), "Takes", "1" }, tracks)
 	if not answers then return end
-	local target = track_of_role (tracks, roles, answers[1])
-	if not target then error ("Say which of the selected tracks is the " .. answers[1] .. ".", 0) end
+	local target, stem = chosen_track (answers[1], tracks, roles)
 	request ("Filling " .. name_of (target), source_of (target), first,
-		with_session ({ "fill", answers[1] }, "--in", tracks, roles, first, last, answers[2]))
+		with_session ({ "fill", stem }, "--in", tracks, roles, first, last, answers[2]),
+		{ track = target, first = first, last = last }, true)
 end
 
 actions["new take"] = function ()
 	local tracks, first, last = span (pieces ())
-	local answers, roles = ask ("New take", { "Strength (0 to 1)", "0.5", "Takes", "1" }, tracks)
+	local fields = { "Track to play anew", only_name (tracks), "Strength (0 to 1)", "0.5", "Takes", "1" }
+	local answers, roles = ask ("New take", fields, tracks)
 	if not answers then return end
-	for _, stem in ipairs (STEMS) do
-		if roles[1] == stem then
-			request ("A new take of " .. name_of (tracks[1]), source_of (tracks[1]), first,
-				with_session ({ "vary", "--strength", answers[1] }, "--to", tracks, roles, first, last, answers[2], tracks[1]))
-			return
-		end
-	end
-	error ("The first selected track must be bass, drums, guitar or piano.", 0)
+	local target = chosen_track (answers[1], tracks, roles)
+	request ("A new take of " .. name_of (target), source_of (target), first,
+		with_session ({ "vary", "--strength", answers[2] }, "--to", tracks, roles, first, last, answers[3], target),
+		{ track = target, first = first, last = last }, true)
 end
 
 actions["jobs"] = function ()
@@ -358,20 +400,42 @@ local function place_for (name)
 	return tracks
 end
 
--- Copy a stem, which the server removes, to the project's own audio; return the copy.
-local function own_copy (path)
-	local place = reaper.GetProjectPathEx (0) .. "/bandmate"
+-- Copy a stem, which the server removes, to the project's own audio, under its track's name.
+local function own_copy (name, path)
+	local place = reaper.GetProjectPathEx (0) .. "/bandmate/"
 	reaper.RecursiveCreateDirectory (place, 0)
-	local name = (path:match ("[/\\]jobs[/\\](.+)$") or path):gsub ("[/\\]+", "-")
-	local from, to = assert (io.open (path, "rb")), assert (io.open (place .. "/" .. name, "wb"))
+	local own, number = name:gsub ('[/\\:*?"<>|%c]', "-"), 1
+	local copy = place .. own .. ".wav"
+	while read (copy) do
+		number = number + 1
+		copy = place .. own .. " " .. number .. ".wav"
+	end
+	local from, to = io.open (path, "rb"), assert (io.open (copy, "wb"))
+	if not from then error ("There is no file " .. path, 0) end
 	for block in function () return from:read (BLOCK) end do assert (to:write (block)) end
 	from:close ()
 	assert (to:close ())
-	return place .. "/" .. name
+	return copy
 end
 
-local function import_row (name, position, path)
-	path = own_copy (path)
+-- Cut the items of a piece where it begins and ends, and mute what is inside.
+local function mute (piece)
+	for index = reaper.CountTrackMediaItems (piece.track) - 1, 0, -1 do
+		local item = reaper.GetTrackMediaItem (piece.track, index)
+		if not piece.item or item == piece.item then
+			local from = reaper.GetMediaItemInfo_Value (item, "D_POSITION")
+			local to = from + reaper.GetMediaItemInfo_Value (item, "D_LENGTH")
+			if from < piece.last and to > piece.first then
+				if to > piece.last then reaper.SplitMediaItem (item, piece.last) end
+				if from < piece.first then item = reaper.SplitMediaItem (item, piece.first) end
+				reaper.SetMediaItemInfo_Value (item, "B_MUTE", 1)
+			end
+		end
+	end
+end
+
+local function import_row (name, position, path, soft)
+	path = own_copy (name, path)
 	local source = reaper.PCM_Source_CreateFromFile (path)
 	if not source then error ("REAPER cannot read " .. path, 0) end
 	local index = place_for (name)
@@ -384,6 +448,12 @@ local function import_row (name, position, path)
 	reaper.GetSetMediaItemTakeInfo_String (take, "P_NAME", name, true)
 	reaper.SetMediaItemInfo_Value (item, "D_POSITION", position / project_rate ())
 	reaper.SetMediaItemInfo_Value (item, "D_LENGTH", (reaper.GetMediaSourceLength (source)))
+	if soft then
+		reaper.SetMediaItemInfo_Value (item, "D_FADEINLEN", SOFT)
+		reaper.SetMediaItemInfo_Value (item, "D_FADEOUTLEN", SOFT)
+	end
+	local later = (tonumber (name:match ("%(take (%d+)%)$")) or 1) > 1 -- of several takes the first sounds
+	if later then reaper.SetMediaItemInfo_Value (item, "B_MUTE", 1) end
 	reaper.PCM_Source_BuildPeaks (source, 0)
 end
 
@@ -396,21 +466,22 @@ local function answer (id, kind, text)
 end
 
 -- Import a claimed job and answer for it.
-local function import (id, label)
+local function import (id, job)
 	reaper.Undo_BeginBlock ()
 	reaper.PreventUIRefresh (1)
 	local ok, problem = pcall (function ()
 		for line in io.lines (inbox .. id .. ".claimed") do
 			local name, position, path = line:match ("^([^\t]*)\t(%d+)\t(.+)$")
 			if not name then error ("this line of the mailbox makes no sense: " .. line, 0) end
-			import_row (name, tonumber (position), path)
+			import_row (name, tonumber (position), path, job.soft)
 		end
+		if job.instead then mute (job.instead) end
 	end)
 	reaper.PreventUIRefresh (-1)
-	reaper.Undo_EndBlock ("bandmate: " .. label, -1)
+	reaper.Undo_EndBlock ("bandmate: " .. job.label, -1)
 	reaper.UpdateArrange ()
 	answer (id, ok and ".imported" or ".error", ok and "imported" or tostring (problem))
-	if not ok then say (label .. ": the stems could not be imported.\n" .. tostring (problem)) end
+	if not ok then say (job.label .. ": the stems could not be imported.\n" .. tostring (problem)) end
 end
 
 -- What was left by requests of this project whose script has ended.
@@ -418,7 +489,7 @@ local function adopt ()
 	local index, name = 0, reaper.EnumerateFiles (inbox, 0)
 	while name do
 		local id = name:match ("^(.*)%.tsv$")
-		if id and id:find (tag (), 1, true) == 1 and not waiting[id] then waiting[id] = id end
+		if id and id:find (tag (), 1, true) == 1 and not waiting[id] then waiting[id] = { label = id } end
 		index = index + 1
 		name = reaper.EnumerateFiles (inbox, index)
 	end
@@ -426,16 +497,16 @@ end
 
 -- Look for answers; called until there is none to wait for.
 local function step ()
-	for id, label in pairs (waiting) do
+	for id, job in pairs (waiting) do
 		local failure = read (inbox .. id .. ".failed")
 		if os.rename (inbox .. id .. ".tsv", inbox .. id .. ".claimed") then
 			waiting[id] = nil
-			import (id, label)
+			import (id, job)
 		elseif failure then
 			waiting[id] = nil
 			os.remove (inbox .. id .. ".failed")
 			local reason = failure:match ("^[^\t]*\t[^\t]*\t([^\n]*)") or failure
-			if not reason:find ("^cancel") then say (label .. ":\n" .. reason) end
+			if not reason:find ("^cancel") then say (job.label .. ":\n" .. reason) end
 		end
 	end
 	if next (waiting) then reaper.defer (step) end

@@ -12,7 +12,15 @@ from bandmate_bridge import daw_install, ui_scripts
 from bandmate_bridge.cli import main
 from bandmate_server.errors import DawError
 
-ACTIONS = ("Add part...", "Fill selection", "Jobs", "Separate selection", "New take")
+ACTIONS = (
+    "Add part...",
+    "Fill selection",
+    "Jobs",
+    "Remove last result",
+    "Separate selection",
+    "Separate...",
+    "New take",
+)
 # As Ardour 7.3 writes a script of the user's own: bytecode, a %q string, arguments, an icon.
 FOREIGN = (
     b'scripts = {} scripts[2] = {} scripts[2]["n"] = "My own" scripts[2]["s"] = "a \\"b\\" ]\\\n'
@@ -49,7 +57,9 @@ def test_actions_and_hook_are_entered_beside_those_of_the_user(config: Path) -> 
     slots = ui_scripts.action_slots(listed(config))
     assert slots == {
         "My own": 2,
-        **{f"bandmate: {name}": slot for name, slot in zip(ACTIONS, (1, 3, 4, 5, 6), strict=True)},
+        **{
+            f"bandmate: {name}": slot for name, slot in zip(ACTIONS, (1, *range(3, 9)), strict=True)
+        },
     }
     assert FOREIGN.removeprefix(b"scripts = {} ").strip() in state(config)
     assert 'name="Mine"' in listed(config)
@@ -69,6 +79,8 @@ def test_installing_again_changes_nothing(config: Path) -> None:
 def test_uninstalling_leaves_what_was_there_before(config: Path) -> None:
     daw_install.install("ardour", config, workdir=Path("/big/work"))
     assert "/big/work" in (config / "bandmate" / "settings.lua").read_text()
+    daw_install.install("ardour", config, command=Path("/opt/bandmate"))
+    assert 'command = "/opt/bandmate"' in (config / "bandmate" / "settings.lua").read_text()
     assert daw_install.uninstall("ardour", config)
     assert ui_scripts.action_slots(listed(config)) == {"My own": 2}
     assert "bandmate" not in listed(config)
@@ -139,7 +151,7 @@ def test_reaper_gets_a_script_for_each_action(
     assert main(["daw", "install", "reaper", "--config", str(config)]) == 0
     assert "Load ReaScript" in capsys.readouterr().out
     names = {path.name for path in (config / "Scripts" / "bandmate").glob("*.lua")}
-    actions = ("separate selection", "add part", "fill selection", "new take", "jobs")
+    actions = daw_install.REAPER_ACTIONS
     assert names == {"settings.lua", *(f"bandmate - {action}.lua" for action in actions)}
     assert main(["daw", "uninstall", "reaper", "--config", str(config)]) == 0
     assert not (config / "Scripts" / "bandmate").exists()

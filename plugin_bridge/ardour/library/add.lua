@@ -3,6 +3,7 @@
 local library = ...
 local wire = assert (loadfile (library .. "wire.lua")) (library)
 local sound = assert (loadfile (library .. "sound.lua")) (library)
+local notes = assert (loadfile (library .. "notes.lua")) (library)
 local parts = assert (loadfile (library .. "parts.lua")) (library)
 
 local tracks, first, last = sound.span (sound.pieces ())
@@ -14,7 +15,7 @@ rows[#rows + 1] = parts.TAKES
 rows[#rows + 1] = parts.STRENGTH
 rows[#rows + 1] = { type = "label", title = "Strength counts for parts that are selected already." }
 
-local answer = parts.ask ("Add part", tracks, rows)
+local answer = parts.ask ("Add part", parts.with_roles (rows, tracks))
 if not answer then return end
 local session, start, is = parts.session (tracks, answer, first, last)
 session.start, session.frames = start, last - first
@@ -22,8 +23,7 @@ session.start, session.frames = start, last - first
 local new, asked = {}, false
 for _, stem in ipairs (parts.STEMS) do
 	if answer[stem] and is[stem] then
-		wire.request ("A new take of " .. is[stem]:name (), true, "/bandmate/vary", "ssds", stem,
-			wire.json (session), answer.strength, parts.options (parts.source (is[stem]), first, answer.takes))
+		parts.vary (is[stem], stem, session, first, last, answer.strength, answer.takes)
 		asked = true
 	elseif answer[stem] then
 		new[#new + 1] = stem
@@ -31,8 +31,11 @@ for _, stem in ipairs (parts.STEMS) do
 end
 if #new > 0 then
 	local stems = table.concat (new, ",")
-	wire.request ("Adding " .. stems, true, "/bandmate/add", "sss", stems, wire.json (session),
-		parts.options (parts.joined (tracks), first, answer.takes))
+	notes.request ({
+		label = "Adding " .. stems, position = first, frames = last - first, fades = "soft",
+		address = "/bandmate/add", types = "sss",
+		arguments = { stems, wire.json (session), parts.options (parts.joined (tracks), first, answer.takes) },
+	})
 elseif not asked then
 	error ("Choose at least one part to add.", 0)
 end

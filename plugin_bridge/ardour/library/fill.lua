@@ -1,22 +1,21 @@
--- "Fill selection": play the selected range of one track anew; the other selected tracks are heard.
+-- "Fill selection": play the selected range of one track anew, to the other selected tracks.
 
 local library = ...
 local wire = assert (loadfile (library .. "wire.lua")) (library)
 local sound = assert (loadfile (library .. "sound.lua")) (library)
+local notes = assert (loadfile (library .. "notes.lua")) (library)
+local silence = assert (loadfile (library .. "silence.lua")) (library)
 local parts = assert (loadfile (library .. "parts.lua")) (library)
 
 local tracks, first, last = sound.span (sound.pieces ())
-local target
-for _, track in ipairs (tracks) do
-	if not target and parts.guess (track:name ()) ~= "backing" then target = track end
-end
-local stem = { type = "dropdown", key = "rolewanted", title = "Fill the", values = {}, default = target and parts.guess (target:name ()) or "guitar" }
-for _, name in ipairs (parts.STEMS) do stem.values[name] = name end
-
-local answer = parts.ask ("Fill selection", tracks, { stem, parts.TAKES })
+local rows = { parts.target ("Fill", tracks), parts.TAKES }
+local answer = parts.ask ("Fill selection", parts.with_roles (rows, tracks))
 if not answer then return end
-local wanted = answer.rolewanted
-local session, start, is = parts.session (tracks, answer, first, last)
-if not is[wanted] then error ("Say which of the selected tracks is the " .. wanted .. ".", 0) end
-wire.request ("Filling " .. is[wanted]:name (), true, "/bandmate/fill", "sshhs", wanted, wire.json (session),
-	start, last - first, parts.options (parts.source (is[wanted]), first, answer.takes))
+local target, stem = parts.chosen (answer, tracks)
+local session, start = parts.session (tracks, answer, first, last, target)
+notes.request ({
+	label = "Filling " .. target:name (), position = first, frames = last - first, fades = "soft",
+	source = silence.of (target, first, last), address = "/bandmate/fill", types = "sshhs",
+	arguments = { stem, wire.json (session), start, last - first,
+		parts.options (parts.source (target), first, answer.takes) },
+})

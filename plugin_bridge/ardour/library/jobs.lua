@@ -1,35 +1,54 @@
--- "Jobs": what the server is doing for this session, with a mark to cancel each.
+-- "Jobs": what is being made for this session, how far it is, and a tick to cancel each.
 
 local library = ...
 local wire = assert (loadfile (library .. "wire.lua")) (library)
+local notes = assert (loadfile (library .. "notes.lua")) (library)
+local progress = assert (loadfile (library .. "progress.lua")) (library)
 
-local function jobs ()
-	local folder, found = wire.workdir .. "/jobs", {}
-	local pipe = io.popen ("ls '" .. folder:gsub ("'", "'\\''") .. "' 2>/dev/null")
-	for id in (pipe and pipe:read ("a") or ""):gmatch ("[^\n]+") do
-		local text = id:find (wire.tag (), 1, true) == 1 and wire.read (folder .. "/" .. id .. "/state.json")
-		local state = text and text:match ('"state":%s*"(%l+)"')
-		if state == "queued" or state == "running" then
-			found[#found + 1] = {
-				id = id, state = state, task = text:match ('"task":%s*"([^"]*)"') or "job",
-				percent = math.floor (100 * (tonumber (text:match ('"fraction":%s*([%d.]+)')) or 0)),
-			}
+local OVER = { done = true, failed = true, cancelled = true }
+
+local function age (seconds)
+	if seconds < 60 then return seconds .. " s" end
+	return string.format ("%d:%02d min", seconds // 60, seconds % 60)
+end
+
+local asked = {} -- jobs that were ticked: they end by themselves
+
+local function running ()
+	local found = {}
+	for _, note in ipairs (notes.all ()) do
+		local job = progress.of (note.id)
+		if not (job and OVER[job.state]) and not note.unanswered and not asked[note.id] then
+			local words = string.format ("%s: %s, for %s", note.label, progress.words (job), age (os.time () - note.time))
+			found[#found + 1] = { id = note.id, time = note.time, words = words }
 		end
 	end
-	if pipe then pipe:close () end
+	table.sort (found, function (a, b) return a.time < b.time end)
 	return found
 end
 
-local running, rows = jobs (), { { type = "heading", title = "Mark what shall be cancelled" } }
-if #running == 0 then
+-- Show the jobs as they are now and return false once the dialog is closed by Cancel.
+local function show (jobs)
+	local rows = {}
+	for _, job in ipairs (jobs) do
+		rows[#rows + 1] = { type = "checkbox", key = job.id, title = job.words, default = false }
+	end
+	rows[#rows + 1] = { type = "label", title = "OK cancels those that are ticked and looks again. Cancel closes this." }
+	local answer = LuaDialog.Dialog ("bandmate: Jobs", rows):run ()
+	for _, job in ipairs (answer and jobs or {}) do
+		if answer[job.id] then
+			asked[job.id] = true
+			wire.send ("/bandmate/cancel", "ss", { wire.new_id (), job.id })
+		end
+	end
+	return answer
+end
+
+local jobs, again = running (), true
+while again and #jobs > 0 do
+	again = show (jobs)
+	jobs = running ()
+end
+if again and not next (asked) then
 	wire.say ("Nothing is being made for this session.", LuaDialog.MessageType.Info)
-	return
-end
-for _, job in ipairs (running) do
-	local title = string.format ("%s, %s, %d %%", job.task, job.state, job.percent)
-	rows[#rows + 1] = { type = "checkbox", key = job.id, title = title, default = #running == 1 }
-end
-local answer = LuaDialog.Dialog ("bandmate: Jobs", rows):run ()
-for _, job in ipairs (running) do
-	if answer and answer[job.id] then wire.send ("/bandmate/cancel", "ss", { wire.new_id (), job.id }) end
 end

@@ -3,10 +3,14 @@
 local library = ...
 local wire = assert (loadfile (library .. "wire.lua")) (library)
 local sound = assert (loadfile (library .. "sound.lua")) (library)
+local notes = assert (loadfile (library .. "notes.lua")) (library)
+local silence = assert (loadfile (library .. "silence.lua")) (library)
 
 local parts = {}
 
 parts.STEMS = { "bass", "drums", "guitar", "piano" }
+
+local UNCHOSEN, LEFT_OUT = "(choose a track)", "left out"
 
 local WORDS = { -- what tracks are called, drums first: a bass drum is no bass
 	{ "drums", "drum", "kick", "snare", "perc", "beat" }, { "bass", "bass" },
@@ -26,16 +30,30 @@ end
 
 -- What was chosen last time in a dialog, as long as nobody removes the file.
 local function remembered (title)
-	local chunk = loadfile (library .. "remembered-" .. title .. ".lua", "t", {})
-	return chunk and chunk () or {}
+	return wire.value ((wire.read (library .. "remembered-" .. title .. ".lua") or ""):match ("^return (.*)$")) or {}
 end
 
 local function remember (title, answer)
-	local items = {}
+	local kept = {}
 	for key, value in pairs (answer) do
-		if not key:find ("^role") then items[#items + 1] = string.format ("[%q]=%q", key, value) end
+		if not key:find ("^of ") then kept[key] = value end
 	end
-	wire.write (library .. "remembered-" .. title .. ".lua", "return {" .. table.concat (items, ",") .. "}\n")
+	wire.write (library .. "remembered-" .. title .. ".lua", "return " .. wire.literal (kept))
+end
+
+-- Ask for the rows given, with what was chosen last time filled in; keys that begin with "of " are
+-- about this selection alone. Return the answers, or nil if the musician thought better of it.
+function parts.ask (title, rows)
+	local last, dialog = remembered (title), {}
+	for _, row in ipairs (rows) do
+		local copy = {}
+		for key, value in pairs (row) do copy[key] = value end
+		if copy.key and last[copy.key] ~= nil then copy.default = last[copy.key] end
+		dialog[#dialog + 1] = copy
+	end
+	local answer = LuaDialog.Dialog ("bandmate: " .. title, dialog):run ()
+	if answer then remember (title, answer) end
+	return answer
 end
 
 local function same (values)
@@ -44,26 +62,41 @@ local function same (values)
 	return choices
 end
 
--- Ask for a role of each track and for the rows given, with what was chosen last time filled in.
--- Return the answers, or nil if the musician thought better of it.
-function parts.ask (title, tracks, rows)
-	local last, dialog = remembered (title), {}
-	for _, row in ipairs (rows) do
-		local copy = {}
-		for key, value in pairs (row) do copy[key] = value end
-		if copy.key and last[copy.key] ~= nil then copy.default = last[copy.key] end
-		dialog[#dialog + 1] = copy
-	end
+-- Add to rows what each track is, as guessed from its name.
+function parts.with_roles (rows, tracks)
 	for index, track in ipairs (tracks) do
-		dialog[#dialog + 1] = {
-			type = "dropdown", key = "role" .. index, title = track:name () .. " is",
-			values = same ({ "bass", "drums", "guitar", "piano", "backing", "not to be heard" }),
+		rows[#rows + 1] = {
+			type = "dropdown", key = "of role " .. index, title = track:name () .. " is",
+			values = same ({ "bass", "drums", "guitar", "piano", "backing", LEFT_OUT }),
 			default = parts.guess (track:name ()),
 		}
 	end
-	local answer = LuaDialog.Dialog ("bandmate: " .. title, dialog):run ()
-	if answer then remember (title, answer) end
-	return answer
+	return rows
+end
+
+-- A row that asks which track is meant. Only if a single one comes into question is it chosen.
+function parts.target (title, tracks)
+	local names, candidates = { UNCHOSEN }, {}
+	for _, track in ipairs (tracks) do
+		names[#names + 1] = track:name ()
+		if parts.guess (track:name ()) ~= "backing" then candidates[#candidates + 1] = track:name () end
+	end
+	local only = #tracks == 1 and names[2] or #candidates == 1 and candidates[1]
+	return { type = "dropdown", key = "of target", title = title, values = same (names), default = only or UNCHOSEN }
+end
+
+-- The track that was chosen, and the stem that it is.
+function parts.chosen (answer, tracks)
+	for index, track in ipairs (tracks) do
+		local stem = answer["of role " .. index]
+		if track:name () == answer["of target"] then
+			if stem == "backing" or stem == LEFT_OUT then
+				error ("Choose what " .. track:name () .. " is: bass, drums, guitar or piano.", 0)
+			end
+			return track, stem
+		end
+	end
+	error ("Choose which of the selected tracks is meant.", 0)
 end
 
 parts.TAKES = { type = "number", key = "takes", title = "Takes", min = 1, max = 8, step = 1, digits = 0, default = 1 }
@@ -73,18 +106,23 @@ parts.STRENGTH = {
 }
 
 -- The files of the tracks by role, as JSON values, and where `first` is in them.
+--   target   the track that is played anew, or nil: others of its role are backing to it
 --   session  { bass = files, backing = { files, files } }: several of one role are a list
 --   is       { bass = track, ... }: the first track of each role
-function parts.session (tracks, answer, first, last)
-	local heard, roles = {}, {}
+function parts.session (tracks, answer, first, last, target)
+	local given, roles, wanted = {}, {}, nil
 	for index, track in ipairs (tracks) do
-		if answer["role" .. index] ~= "not to be heard" then
-			heard[#heard + 1] = track
-			roles[#roles + 1] = answer["role" .. index]
+		if track == target then wanted = answer["of role " .. index] end
+	end
+	for index, track in ipairs (tracks) do
+		local role = answer["of role " .. index]
+		if role ~= LEFT_OUT then
+			given[#given + 1] = track
+			roles[#roles + 1] = role == wanted and track ~= target and "backing" or role
 		end
 	end
-	if #heard == 0 then error ("No track is left to be heard.", 0) end
-	local files, start = sound.aligned (heard, first, last)
+	if #given == 0 then error ("All tracks are left out: nothing is there to play to.", 0) end
+	local files, start = sound.aligned (given, first, last)
 	local session, is = {}, {}
 	for index, role in ipairs (roles) do
 		local before = session[role]
@@ -93,7 +131,7 @@ function parts.session (tracks, answer, first, last)
 		else
 			session[role] = before and { before, files[index] } or files[index]
 		end
-		is[role] = is[role] or heard[index]
+		is[role] = is[role] or given[index]
 	end
 	return session, start, is
 end
@@ -116,6 +154,15 @@ function parts.options (track, position, takes)
 	return wire.json ({
 		track = track, position = position, takes = math.tointeger (takes) or math.floor (takes),
 		seed = ARDOUR.LuaAPI.monotonic_time () // 1000 % 2147483647,
+	})
+end
+
+-- Ask for another take of a track's range, which it takes the place of.
+function parts.vary (track, stem, session, first, last, strength, takes)
+	notes.request ({
+		label = "A new take of " .. track:name (), position = first, frames = last - first, fades = "soft",
+		source = silence.of (track, first, last), address = "/bandmate/vary", types = "ssds",
+		arguments = { stem, wire.json (session), strength, parts.options (parts.source (track), first, takes) },
 	})
 end
 

@@ -1,9 +1,14 @@
 -- What is selected in the editor, and its audio as files that the server can read.
 
+local library = ...
+local notes = assert (loadfile (library .. "notes.lua")) (library)
+
 local sound = {}
 
-local CONTEXT = 10.24 -- seconds on either side that the model can hear
-local CHECKED = 4096 -- samples compared at both ends of a region
+local CONTEXT = 10.24 -- seconds on either side that the model can use
+local CHECKED = 4096 -- samples compared at each of the places of a region that are looked at
+local PLACES = 8
+local FADE = 64 -- samples that Ardour fades every region by
 
 local function audio_track (route)
 	local track = route:to_track ()
@@ -18,42 +23,89 @@ local function track_of (region)
 	end
 end
 
--- The selection as pieces { track, region (nil for a range), first, last }, in samples of the
--- session; a time range counts for every selected track.
-function sound.pieces ()
-	local selection, pieces = Editor:get_selection (), {}
-	local first, last = selection.time:start_sample (), selection.time:end_sample ()
-	if first < last then
-		for route in selection.tracks:routelist ():iter () do
-			local track = audio_track (route)
-			if track then pieces[#pieces + 1] = { track = track, first = first, last = last } end
-		end
-	else
-		for region in selection.regions:regionlist ():iter () do
-			local track = not region:to_audioregion ():isnil () and track_of (region)
-			if track then
-				first = region:position ():samples ()
-				pieces[#pieces + 1] = {
-					track = track, region = region:to_audioregion (),
-					first = first, last = first + region:length ():samples (),
-				}
-			end
+-- Call a function while what earlier results have muted sounds: it can be asked for once more.
+local function lifted (work, ...)
+	local ours, regions = notes.muted (), {}
+	for route in Session:get_tracks ():iter () do
+		for region in route:to_track ():playlist ():region_list ():iter () do
+			if region:muted () and ours[region:to_stateful ():id ():to_s ()] then regions[#regions + 1] = region end
 		end
 	end
-	-- A selection has no order of its own: take the editor's, from the top down.
-	table.sort (pieces, function (a, b)
-		local above = a.track:presentation_info_ptr ():order ()
-		local below = b.track:presentation_info_ptr ():order ()
-		return above < below or above == below and a.first < b.first
-	end)
-	if #pieces == 0 then
-		error ("Select audio regions, or a range on audio tracks.", 0)
+	for _, region in ipairs (regions) do region:set_muted (false) end
+	local results = table.pack (pcall (work, ...))
+	for _, region in ipairs (regions) do region:set_muted (true) end
+	if not results[1] then error (results[2], 0) end
+	return table.unpack (results, 2, results.n)
+end
+
+-- The number of regions on a track that sound anywhere from `first` to `last`.
+local function sounding (track, first, last)
+	local number = 0
+	for region in track:playlist ():region_list ():iter () do
+		local from = region:position ():samples ()
+		local overlaps = from < last and from + region:length ():samples () > first
+		if overlaps and not region:muted () then number = number + 1 end
+	end
+	return number
+end
+
+local function ranges (selection, first, last)
+	local pieces = {}
+	for route in selection.tracks:routelist ():iter () do
+		local track = audio_track (route)
+		if track then pieces[#pieces + 1] = { track = track, first = first, last = last } end
 	end
 	return pieces
 end
 
--- True if the track plays at these samples just what the region's files hold: no longer fade than
--- the default one, no gain, no other region on top.
+local function regions (selection)
+	local pieces = {}
+	for region in selection.regions:regionlist ():iter () do
+		local track = not region:to_audioregion ():isnil () and track_of (region)
+		if track then
+			if region:muted () then error ("The region " .. region:name () .. " is muted: let it sound first.", 0) end
+			local first = region:position ():samples ()
+			pieces[#pieces + 1] = {
+				track = track, region = region:to_audioregion (),
+				first = first, last = first + region:length ():samples (),
+			}
+		end
+	end
+	return pieces
+end
+
+-- The selection as pieces { track, region (nil for a range), first, last }, in samples of the
+-- session; a time range counts for every selected track, of which silent ones are left out where
+-- `sounding_only` is true. At least one of them sounds.
+local function pieces_of_selection (sounding_only)
+	local selection = Editor:get_selection ()
+	local first, last = selection.time:start_sample (), selection.time:end_sample ()
+	local pieces = first < last and ranges (selection, first, last) or regions (selection)
+	if #pieces == 0 then
+		error ("Select audio regions, or a range on audio tracks.", 0)
+	end
+	local audible = {}
+	for _, piece in ipairs (pieces) do
+		if sounding (piece.track, piece.first, piece.last) > 0 then audible[#audible + 1] = piece end
+	end
+	if #audible == 0 then
+		error ("Nothing sounds there: the range has no region on " .. pieces[1].track:name () ..
+			", or only muted ones.", 0)
+	end
+	return sounding_only and audible or pieces
+end
+
+function sound.pieces (sounding_only)
+	return lifted (pieces_of_selection, sounding_only)
+end
+
+-- Where a source's file is. Those that the scripts brought in have a way over / before it, until
+-- the session is opened the next time.
+local function path_of (source)
+	return (source:path ():gsub ("^.*/%.%./", "/"))
+end
+
+-- True if the track plays at these samples just what the region's files hold.
 local function heard_as_stored (piece, first, count)
 	local region, playlist = piece.region, piece.track:playlist ():to_audioplaylist ()
 	local heard, mix, gain = ARDOUR.DSP.DspShm (count), ARDOUR.DSP.DspShm (count), ARDOUR.DSP.DspShm (count)
@@ -70,28 +122,39 @@ local function heard_as_stored (piece, first, count)
 	return true
 end
 
--- True if the region's files can be sent as they are. Files outside the session's own folder
--- might have another rate.
-local function is_plain (piece)
-	local region, fade = piece.region, 64
-	if region:scale_amplitude () ~= 1 or region:envelope_active () or region:muted () then return false end
+-- True if a file of the session itself is behind every channel: another might have another rate.
+local function is_own_audio (region)
 	for channel = 0, region:n_channels () - 1 do
 		local source = region:source (channel):to_filesource ()
-		if source:isnil () or not source:path ():find (Session:path () .. "/interchange/", 1, true) then
+		if source:isnil () or path_of (source):find (Session:path () .. "/interchange/", 1, true) ~= 1 then
 			return false
 		end
 	end
-	local inner = piece.last - piece.first - 2 * fade
+	return true
+end
+
+-- True if the region's files can be sent as they are: no gain, no envelope, no longer fade than the
+-- default one, and no other region that sounds at the same time.
+local function is_plain (piece)
+	local region = piece.region
+	if region:scale_amplitude () ~= 1 or region:envelope_active () or not region:opaque ()
+		or sounding (piece.track, piece.first, piece.last) > 1 or not is_own_audio (region) then
+		return false
+	end
+	local inner = piece.last - piece.first - 2 * FADE
 	local count = math.min (CHECKED, inner)
-	return count > 0
-		and heard_as_stored (piece, piece.first + fade, count)
-		and heard_as_stored (piece, piece.last - fade - count, count)
+	if count <= 0 then return false end
+	for place = 0, PLACES - 1 do
+		local at = piece.first + FADE + (inner - count) * place // (PLACES - 1)
+		if not heard_as_stored (piece, at, count) then return false end
+	end
+	return true
 end
 
 local function joined_paths (region)
 	local paths, seen = {}, {}
 	for channel = 0, region:n_channels () - 1 do
-		local path = region:source (channel):to_filesource ():path ()
+		local path = path_of (region:source (channel):to_filesource ())
 		if not seen[path] then
 			seen[path] = true
 			paths[#paths + 1] = path
@@ -126,21 +189,25 @@ local function with_context (tracks, first, last)
 	return from, math.max (last, math.min (last + around, last_sample (tracks)))
 end
 
--- Return the files of a piece, where it starts in them (samples), and whether its fades are in
--- them already.
-function sound.files (piece)
+-- Return the files of a piece, where it starts in them (samples), and the fades that its stems
+-- need: none if the audio has them already, or ends where other audio goes on.
+local function files_of (piece)
 	if piece.region and is_plain (piece) then
-		return joined_paths (piece.region), piece.region:start ():samples (), false
+		return joined_paths (piece.region), piece.region:start ():samples (), nil
 	end
 	local from, to = with_context ({ piece.track }, piece.first, piece.last)
-	return bounce (piece.track, from, to), piece.first - from, true
+	return bounce (piece.track, from, to), piece.first - from, "none"
+end
+
+function sound.files (piece)
+	return lifted (files_of, piece)
 end
 
 -- Return the files of several tracks from the same moment on, and where `first` is in them.
 function sound.aligned (tracks, first, last)
 	local from, to = with_context (tracks, first, last)
 	local files = {}
-	for index, track in ipairs (tracks) do files[index] = bounce (track, from, to) end
+	for index, track in ipairs (tracks) do files[index] = lifted (bounce, track, from, to) end
 	return files, first - from
 end
 

@@ -1,4 +1,4 @@
--- How a request leaves Ardour (OSC over UDP) and how it is remembered until its answer is there.
+-- Files and words that all actions share: where the server works, ids, JSON, OSC, messages.
 -- Ardour's Lua can send OSC but not receive it, so all answers are files in the server's work folder.
 
 local library = ...
@@ -6,15 +6,20 @@ local wire = {}
 
 local PORT = 9123 -- where `bandmate serve` listens unless told otherwise
 
+-- What `bandmate daw install` wrote: { workdir, command }, each of which may be missing.
 local function settings ()
-	local chosen = loadfile (library .. "settings.lua") -- written by `bandmate daw install --workdir`
+	local chunk = loadfile (library .. "settings.lua")
+	local chosen = chunk and chunk () or {}
 	local home = os.getenv ("HOME") or os.getenv ("USERPROFILE") or "."
-	local workdir = os.getenv ("BANDMATE_WORKDIR") or home .. "/.local/share/bandmate/work"
-	return chosen and chosen () or { workdir = workdir }
+	local data = os.getenv ("XDG_DATA_HOME") or home .. "/.local/share"
+	chosen.workdir = chosen.workdir or os.getenv ("BANDMATE_WORKDIR") or data .. "/bandmate/work"
+	return chosen
 end
 
-wire.workdir = settings ().workdir
+local chosen = settings ()
+wire.workdir = chosen.workdir
 wire.inbox = wire.workdir .. "/inbox/"
+wire.command = chosen.command -- the `bandmate` program, or nil if it is not known
 
 function wire.read (path)
 	local file = io.open (path, "rb")
@@ -24,12 +29,31 @@ function wire.read (path)
 	return text
 end
 
+function wire.exists (path)
+	local file = io.open (path, "rb")
+	if file then file:close () end
+	return file ~= nil
+end
+
 -- Nobody sees half a file: it is written under another name first.
 function wire.write (path, text)
 	local file = assert (io.open (path .. ".tmp", "wb"))
 	file:write (text)
 	file:close ()
 	assert (os.rename (path .. ".tmp", path))
+end
+
+-- A word for the shell.
+function wire.quoted (text)
+	return "'" .. text:gsub ("'", "'\\''") .. "'"
+end
+
+-- The names in a folder.
+function wire.list (folder)
+	local pipe, names = io.popen ("ls " .. wire.quoted (folder) .. " 2>/dev/null"), {}
+	for name in (pipe and pipe:read ("a") or ""):gmatch ("[^\n]+") do names[#names + 1] = name end
+	if pipe then pipe:close () end
+	return names
 end
 
 -- Eight hex digits that stand for this session (FNV-1a of its folder): two open sessions must not
@@ -72,70 +96,52 @@ function wire.json (value)
 	return "{" .. table.concat (items, ", ") .. "}"
 end
 
-local function literal (value)
+-- A value as one line of Lua, which `wire.value` reads again.
+function wire.literal (value)
 	if type (value) ~= "table" then return (string.format ("%q", value):gsub ("\\\n", "\\n")) end
 	local items = {}
 	for key, item in pairs (value) do
-		items[#items + 1] = "[" .. literal (key) .. "]=" .. literal (item)
+		items[#items + 1] = "[" .. wire.literal (key) .. "]=" .. wire.literal (item)
 	end
 	return "{" .. table.concat (items, ",") .. "}"
 end
 
-local function port ()
-	return tonumber ((wire.read (wire.workdir .. "/server.json") or ""):match ('"port":%s*(%d+)')) or PORT
+function wire.value (line)
+	local make = load ("return " .. (line or ""), "=value", "t", {})
+	return make and make ()
+end
+
+-- A field of the running server's own file.
+function wire.server (field)
+	return tonumber ((wire.read (wire.workdir .. "/server.json") or ""):match ('"' .. field .. '":%s*(%d+)'))
 end
 
 -- UDP may lose it, and send () says nothing: the hook sends it again until the server has it.
 function wire.send (address, types, arguments)
-	local target = ARDOUR.LuaOSC.Address ("osc.udp://127.0.0.1:" .. port ())
+	local target = ARDOUR.LuaOSC.Address ("osc.udp://127.0.0.1:" .. (wire.server ("port") or PORT))
 	target:send (address, types, table.unpack (arguments))
 end
 
--- Send a request, after a note of it for the hook, which waits for the answer.
---   label    what the musician calls it, for messages
---   exact    true if the stems take the place of audio that has its fades in it already
---   types    of the arguments after the request id, as OSC has them; h goes out as a double
-function wire.request (label, exact, address, types, ...)
-	local id = wire.new_id ()
-	local note = {
-		id = id, label = label, exact = exact, time = os.time (),
-		address = address, types = "s" .. types, arguments = { id, ... },
-	}
-	local file = io.open (wire.inbox .. wire.tag () .. ".sent", "ab")
-	if not file then
-		error ("bandmate's server has never run here (there is no folder " .. wire.inbox ..
-			"). Start it in a terminal:\n\nbandmate serve --allow \"" .. Session:path () .. "\"", 0)
-	end
-	file:write (literal (note), "\n")
-	file:close ()
-	wire.send (address, note.types, note.arguments)
-	return id
-end
-
--- The notes made since the last call.
-function wire.sent ()
-	local path = wire.inbox .. wire.tag ()
-	if not os.rename (path .. ".sent", path .. ".noted") then return {} end
-	local notes = {}
-	for line in io.lines (path .. ".noted") do
-		local make = load ("return " .. line, "=note", "t", {})
-		if make then notes[#notes + 1] = make () end
-	end
-	os.remove (path .. ".noted")
-	return notes
-end
-
--- Tell the musician, and keep it in messages.txt beside this file.
-function wire.say (text, kind)
+local function show (text, kind, buttons)
 	local log = io.open (library .. "messages.txt", "ab")
 	if log then
 		log:write (os.date ("%Y-%m-%d %H:%M:%S "), (text:gsub ("\n+", " ")), "\n")
 		log:close ()
 	end
-	LuaDialog.Message ("bandmate", text, kind or LuaDialog.MessageType.Error, LuaDialog.ButtonType.OK):run ()
+	return LuaDialog.Message ("bandmate", text, kind, buttons):run ()
 end
 
--- Call a function; what goes wrong in it is told, and goes no further.
+-- Show a message, and keep it in messages.txt beside this file.
+function wire.say (text, kind)
+	show (text, kind or LuaDialog.MessageType.Error, LuaDialog.ButtonType.OK)
+end
+
+-- Ask a question and return whether the answer is yes.
+function wire.confirmed (text)
+	return show (text, LuaDialog.MessageType.Question, LuaDialog.ButtonType.Yes_No) == LuaDialog.Response.Yes
+end
+
+-- Call a function; what goes wrong in it is shown, and goes no further.
 function wire.guarded (work, ...)
 	local ok, problem = pcall (work, ...)
 	if not ok then wire.say (tostring (problem)) end

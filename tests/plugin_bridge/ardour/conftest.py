@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +34,27 @@ local session = assert (create_session (os.getenv ("FOLDER"), "song", rate))
 session:save_state ("", false, false, false, false, false)
 session:close ()
 quit ()
+"""
+READ_FILES = """
+local session = assert (load_session (os.getenv ("FOLDER"), "song"))
+for route in session:get_tracks ():iter () do
+    for region in route:to_track ():playlist ():region_list ():iter () do
+        print (region:to_audioregion ():source (0):to_filesource ():path ())
+    end
+end
+quit ()
+"""
+# `bandmate serve --ensure --workdir W --allow F` where no model is to be had but a tiny one.
+STAND_IN = """#!/bin/sh
+[ "$1 $2 $3 $5" = "serve --ensure --workdir --allow" ]
+if [ -e "{folder}/broken" ]; then echo "there is no such model" >&2; exit 1; fi
+pid=$(grep -o '"pid": [0-9]*' "$4/server.json" | cut -d' ' -f2)
+if [ -z "$pid" ] || ! kill -0 $pid; then
+    rm -f "$4/server.json"
+    setsid {python} -m bandmate_bridge.cli serve --port 0 --workdir "$4" --allow "$6" \\
+        --model {model} --device cpu --threads 1 >"{folder}/started.log" 2>&1 &
+    while [ ! -e "$4/server.json" ]; do sleep 0.05; done
+fi
 """
 CONFIG = """<?xml version="1.0" encoding="UTF-8"?>
 <Ardour>
@@ -85,12 +107,15 @@ class Clip:
 
     position: int  # samples
     frames: int
-    files: tuple[Path, ...]  # one per channel
+    files: tuple[tuple[Path, int], ...]  # a file and a channel of it, for each of its own
     fades: tuple[bool, bool]
+    name: str = ""
+    muted: bool = False
 
     def sound(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return its samples (frames, channels)."""
-        return np.stack([soundfile.read(path)[0] for path in self.files], axis=1)
+        read = [(soundfile.read(path, always_2d=True)[0], channel) for path, channel in self.files]
+        return np.stack([sound[:, channel] for sound, channel in read], axis=1)
 
 
 class Server:
@@ -100,6 +125,7 @@ class Server:
         self.folder, self.environment, self.model = folder, environment, model
         self.workdir = folder / "work"
         self.process: subprocess.Popen[str] | None = None
+        self.held: list[int] = []
 
     def start(self) -> None:
         command = ["serve", "--port", "0", "--workdir", str(self.workdir), "--allow"]
@@ -115,11 +141,42 @@ class Server:
         assert self.process.stdout is not None
         assert json.loads(self.process.stdout.readline())["port"]
 
+    def command(self) -> Path:
+        """Write a `bandmate` program for this server's surroundings and return it."""
+        program = self.folder / "bandmate"
+        program.write_text(
+            STAND_IN.format(python=sys.executable, folder=self.folder, model=self.model)
+        )
+        program.chmod(0o755)
+        return program
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
             self.process.communicate(timeout=PATIENCE)
             self.process = None
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.communicate(timeout=PATIENCE)
+        self.release()
+
+    def hold(self) -> None:
+        """Keep the workers from getting on."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        self.held = [int(pid) for path in children for pid in path.read_text().split()]
+        assert self.held
+        for pid in self.held:
+            os.kill(pid, signal.SIGSTOP)
+
+    def release(self) -> None:
+        for pid in self.held:
+            with contextlib.suppress(ProcessLookupError):  # Cancelling may have ended it.
+                os.kill(pid, signal.SIGCONT)
+        self.held = []
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return the states of all jobs, oldest first."""
@@ -135,8 +192,10 @@ class Server:
 class Ardour:
     """One session open in Ardour's window."""
 
-    def __init__(self, folder: Path, rate: int, server: Server, display: str) -> None:
-        self.folder, self.rate, self.server = folder, rate, server
+    def __init__(
+        self, folder: Path, rate: int, server: Server, display: str, command: Path | None
+    ) -> None:
+        self.folder, self.rate, self.server, self.command = folder, rate, server, command
         self.session = folder / "session"
         self.config = folder / "config" / "ardour7"
         self.port = _free_port()
@@ -170,7 +229,7 @@ class Ardour:
         (self.config / "config").write_text(text)
         driver = ui_scripts.with_scripts(None, [DRIVER.read_text()], [])
         (self.config / "ui_scripts").write_text(driver)
-        daw_install.install("ardour", self.config)
+        daw_install.install("ardour", self.config, self.server.workdir, self.command)
         program = next(Path("/usr/lib/ardour7").glob("ardour-7*"))
         with (self.folder / "ardour.log").open("wb") as log:
             self.process = subprocess.Popen(
@@ -285,6 +344,11 @@ class Ardour:
             end)
             for _, route in ipairs (routes) do print (route:name ()) end""")
 
+    def marks(self) -> list[str]:
+        """Return the names of the marks on the timeline."""
+        return self.lua("""
+            for mark in Session:locations ():list ():iter () do print (mark:name ()) end""")
+
     def wait_for_tracks(self, *names: str) -> None:
         """Wait until there are tracks of these names and the mailbox is answered."""
         wait_for(f"tracks {names}", lambda: set(names) <= set(self.tracks()))
@@ -298,6 +362,7 @@ class Ardour:
     def press(self, window: str, *keys: str) -> None:
         """Type into a window."""
         self.xdotool("windowfocus", "--sync", window)
+        time.sleep(0.3)  # until it takes keys
         self.xdotool("key", *keys)
 
     def xdotool(self, *arguments: str) -> str:
@@ -318,6 +383,23 @@ class Ardour:
         wait_for("message closed", lambda: self.window("bandmate") is None)
         return self.told()
 
+    def answer(self, title: str, *keys: str) -> None:
+        """Wait for a dialog of ours, and press keys until it closes."""
+        window = wait_for(title, lambda: self.window(title))
+        self.press(window, *keys)
+        wait_for("dialog closed", lambda: self.window(title) != window)
+
+    def choose(self, title: str, entry: int) -> None:
+        """Choose an entry of the dropdown that is the first row of a dialog, and press OK."""
+        window = wait_for(title, lambda: self.window(title))
+        time.sleep(0.3)
+        shape = self.xdotool("getwindowgeometry", "--shell", window)
+        width = int(shape.partition("WIDTH=")[2].split()[0])
+        self.xdotool("mousemove", "--window", window, str(width - 60), "22", "click", "1")
+        time.sleep(0.3)
+        self.xdotool("key", *["Down"] * entry, "Return")
+        self.answer(title, "alt+o")
+
     def told(self) -> str:
         """Return what the last message said."""
         log = self.config / "bandmate" / "messages.txt"
@@ -330,6 +412,21 @@ class Ardour:
         self.lua('Session:save_state ("", false, false, false, false, false)')
         wait_for("saved session", lambda: path.stat().st_mtime_ns != before)
         return saved_clips(path, self.rate)
+
+    def files_when_moved(self, place: Path) -> list[str]:
+        """Return the audio files of a copy of the session elsewhere, as Ardour finds them."""
+        copy = shutil.copytree(self.session, place / self.session.name)
+        (self.folder / "read.lua").write_text(READ_FILES)
+        done = subprocess.run(
+            ["ardour7-lua", self.folder / "read.lua"],
+            env={**self.environment, "FOLDER": str(copy)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+        return done.stdout.splitlines()
 
     def quit(self) -> None:
         """Leave Ardour as a musician does; what it returns is not reliable (it may crash then)."""
@@ -355,12 +452,14 @@ def saved_clips(path: Path, rate: int) -> dict[str, list[Clip]]:
     def clip(region: ElementTree.Element) -> Clip:
         frames, position = (int(part) for part in region.get("length", "")[1:].split("@a"))
         channels = range(int(region.get("channels", "1")))
-        names = [sources[region.get(f"source-{channel}")].get("name", "") for channel in channels]
+        used = [sources[region.get(f"source-{channel}")] for channel in channels]
+        files = tuple((audio / each.get("name", ""), int(each.get("channel", 0))) for each in used)
         ticks = SUPERCLOCK // rate
         assert position % ticks == 0
         assert frames % ticks == 0
         fades = region.get("fade-in-active") == "1", region.get("fade-out-active") == "1"
-        return Clip(position // ticks, frames // ticks, tuple(audio / n for n in names), fades)
+        name, muted = region.get("name", ""), region.get("muted") == "1"
+        return Clip(position // ticks, frames // ticks, files, fades, name, muted)
 
     clips = {}
     for route in root.iterfind("Routes/Route"):
@@ -414,13 +513,24 @@ def server(tmp_path_factory: pytest.TempPathFactory, served_model: str) -> Itera
     running.stop()
 
 
+@pytest.fixture
+def held(server: Server) -> Iterator[Server]:
+    """Keep the server's workers from getting on, until `release` or the end of the test."""
+    server.hold()
+    yield server
+    server.release()
+
+
 @pytest.fixture(scope="module")
-def open_ardour(server: Server, display: str) -> Iterator[Callable[[int], Ardour]]:
-    """Return a function that opens Ardour with a new session at a rate."""
+def open_ardour(server: Server, display: str) -> Iterator[Callable[..., Ardour]]:
+    """Return a function that opens Ardour with a new session at a rate.
+
+    Its scripts start the server by a command, if one is given.
+    """
     opened = []
 
-    def start(rate: int) -> Ardour:
-        ardour = Ardour(server.folder / f"at-{rate}", rate, server, display)
+    def start(rate: int, command: Path | None = None) -> Ardour:
+        ardour = Ardour(server.folder / f"at-{rate}", rate, server, display, command)
         opened.append(ardour)
         ardour.start()
         return ardour

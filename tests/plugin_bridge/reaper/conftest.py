@@ -24,6 +24,16 @@ BUILT_IN = {  # Functions of ReaScript's Lua itself, which its index of the API 
 }
 LETTERS = {"integer": "i", "number": "n", "string": "s", "boolean": "b"}
 PATIENCE = 120  # seconds
+# `bandmate`, but that `serve --ensure` starts no server of its own.
+COMMAND = """#!/bin/sh
+if [ "$1 $2" = "serve --ensure" ]; then
+    echo "$@" >>"{log}"
+    if [ -e "$4/server.json" ]; then exit 0; fi
+    echo "no server could be started"
+    exit 1
+fi
+exec {python} -m bandmate_bridge.cli "$@"
+"""
 
 
 def signatures() -> str:
@@ -52,11 +62,15 @@ def _letter(kind: str) -> str:
 
 @dataclass(frozen=True)
 class Left:
-    """What a script left: what it showed, and each track's name, position (s) and file."""
+    """What a script left: what it showed, and each track's name, position (s) and file.
+
+    items: track, position, length (s), muted, fade in (s) of each item.
+    """
 
     messages: list[str]
     dialogs: list[str]
     tracks: list[tuple[str, float | None, Path | None]]
+    items: list[tuple[str, float, float, bool, float]]
 
 
 class Reaper:
@@ -68,7 +82,7 @@ class Reaper:
         (folder / "project").mkdir()
         self.config.mkdir()
         command = folder / "bandmate"
-        command.write_text(f'#!/bin/sh\nexec {sys.executable} -m bandmate_bridge.cli "$@"\n')
+        command.write_text(COMMAND.format(python=sys.executable, log=folder / "ensured"))
         command.chmod(0o755)
         daw_install.install("reaper", self.config, Path(server["workdir"]), command)
 
@@ -111,7 +125,12 @@ def _left(lines: list[str]) -> Left:
             tracks.append((name, at, None if file == "nil" else Path(file)))
     messages = [line.partition(" ")[2] for line in lines if line.startswith("MESSAGE ")]
     dialogs = [line.partition(" ")[2] for line in lines if line.startswith("DIALOG ")]
-    return Left(messages, dialogs, tracks)
+    items = []
+    for line in lines:
+        if line.startswith("ITEM\t"):
+            _, name, position, length, muted, fade = line.split("\t")
+            items.append((name, float(position), float(length), muted == "1", float(fade)))
+    return Left(messages, dialogs, tracks, items)
 
 
 @pytest.fixture(scope="module")

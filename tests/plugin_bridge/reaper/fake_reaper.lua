@@ -96,6 +96,15 @@ function api.GetSetMediaTrackInfo_String (track, name, value, set)
 	track.name = value
 	return true, value
 end
+function api.CountTrackMediaItems (track) return #track.items end
+function api.GetTrackMediaItem (track, index) return track.items[index + 1] end
+function api.SplitMediaItem (item, position)
+	local length = position - item.D_POSITION
+	local right = { D_POSITION = position, D_LENGTH = item.D_LENGTH - length, take = item.take }
+	table.insert (api.GetMediaItem_Track (item).items, right)
+	item.D_LENGTH = length
+	return right
+end
 function api.AddMediaItemToTrack (track)
 	track.items[#track.items + 1] = {}
 	return track.items[#track.items]
@@ -176,5 +185,8 @@ function run_script ()
 		local item = track.items[1] or {}
 		local source = item.take and item.take.source or {}
 		print ("TRACK", track.name, #track.items, item.D_POSITION, source.file)
+		for _, each in ipairs (track.items) do
+			print ("ITEM", track.name, each.D_POSITION, each.D_LENGTH, each.B_MUTE or 0, each.D_FADEINLEN or 0)
+		end
 	end
 end

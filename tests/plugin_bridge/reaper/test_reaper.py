@@ -37,8 +37,13 @@ def test_an_item_comes_back_as_stems_below_its_track(
     assert names == ["mix", *(f"mix - {stem}" for stem in STEMS), "voice"]
     new = left.tracks[1:-1]
     assert {position for _, position, _ in new} == {2.5}
-    copies = {file.parent for _, _, file in new if file}
-    assert copies == {reaper.folder / "project" / "bandmate"}, "the server removes its own files"
+    assert [(name, muted) for name, _, _, muted, _ in left.items if name == "mix"] == [
+        ("mix", True)
+    ]
+    assert not any(muted for name, _, _, muted, _ in left.items if name != "mix")
+    assert [file.name for _, _, file in new if file] == [f"mix - {stem}.wav" for stem in STEMS]
+    assert all(file.is_relative_to(reaper.folder) for _, _, file in new if file)
+    assert f"--allow {reaper.folder / 'project'}" in (reaper.folder / "ensured").read_text()
     source = sound.astype(np.float32)[offset : offset + frames]
     assert np.abs(total([file for _, _, file in new]) - source).max() < 1e-6
 
@@ -52,7 +57,7 @@ def test_a_time_range_is_rendered_with_what_is_around_it(reaper: Any) -> None:
     assert len(new) == len(STEMS)
     assert {position for _, position, _ in new} == {1.0}
     assert np.abs(total([file for _, _, file in new]) - ramp(RATE, RATE)).max() < 1e-6
-    (rendered,) = (reaper.folder / "project" / "bandmate").glob("*[0-9].wav")
+    (rendered,) = (reaper.folder / "project" / "bandmate").glob("reaper-*.wav")
     assert soundfile.info(rendered).frames > 10 * RATE
 
 
@@ -87,8 +92,21 @@ def test_a_server_that_is_away_is_said(
     away = settings.read_text().replace(reaper.server["workdir"], str(tmp_path))
     settings.write_text(away)
     left = reaper.run("separate selection", [plain_item("mix", tmp_path / "x.wav", 0, 1)])
-    assert "bandmate send failed" in left.messages[0]
-    assert "serve" in left.messages[0]
+    assert "bandmate serve failed" in left.messages[0]
+    assert "no server could be started" in left.messages[0]
+
+
+def test_a_muted_item_is_refused(reaper: Any, plain_item: Callable[..., str]) -> None:
+    item = plain_item("mix", Path("/not/read.wav"), 0, 1).replace("D_POS", "B_MUTE = 1, D_POS")
+    left = reaper.run("separate selection", [item])
+    assert left.messages == ["An item on mix is muted: let it sound first."]
+
+
+def test_stems_are_chosen(reaper: Any) -> None:
+    track = '{ name = "mix", selected = true, items = {} }'
+    left = reaper.run("separate into", [track], (1, 2), answers="drums")
+    assert left.messages == []
+    assert [name for name, _, _ in left.tracks] == ["mix", "mix - drums", "mix - other"]
 
 
 def test_a_dialog_that_is_closed_asks_for_nothing(reaper: Any) -> None:
@@ -117,13 +135,35 @@ def test_a_guitar_is_added_to_two_tracks(reaper: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "answers"), [("new take", "0.5|1|bass"), ("fill selection", "bass|1|bass")]
+    ("action", "answers"),
+    [("new take", "song - bass|0.5|1|bass|"), ("fill selection", "song - bass|1|bass|")],
 )
-def test_a_part_is_played_anew(reaper: Any, action: str, answers: str) -> None:
-    tracks = ['{ name = "song - bass", selected = true, items = {} }']
-    left = reaper.run(action, tracks, (1, 2), answers=answers)
+def test_a_part_is_played_anew_in_the_place_of_the_old(
+    reaper: Any, plain_item: Callable[..., str], action: str, answers: str
+) -> None:
+    item = plain_item("song - bass", Path("/not/read.wav"), 0.5, 3)
+    other = '{ name = "song - drums", selected = true, items = {} }'
+    left = reaper.run(action, [item, other], (1, 2), answers=answers)
     assert left.messages == []
-    assert [name for name, _, _ in left.tracks] == ["song - bass", "song - bass"]
-    assert left.tracks[1][1] == 1.0
+    assert [name for name, _, _ in left.tracks][:2] == ["song - bass", "song - bass"]
+    old = sorted(left.items[:3])
+    assert [(at, length, muted) for _, at, length, muted, _ in old] == [
+        (0.5, 0.5, False),
+        (1.0, 1.0, True),
+        (2.0, 1.5, False),
+    ]
+    _, position, _, muted, fade = left.items[3]
+    assert (position, muted, fade) == (1.0, False, 0.01)
     assert left.tracks[1][2] is not None
     assert soundfile.info(left.tracks[1][2]).frames == RATE
+
+
+@pytest.mark.parametrize("action", ["new take", "fill selection"])
+def test_of_several_tracks_none_is_chosen_unasked(reaper: Any, action: str) -> None:
+    names = ("song - bass", "song - drums", "song - guitar")
+    tracks = [f'{{ name = "{name}", selected = true, items = {{}} }}' for name in names]
+    roles = "bass|drums|guitar"
+    middle = "0.5|1" if action == "new take" else "1"
+    left = reaper.run(action, tracks, (1, 2), answers=f"|{middle}|{roles}")
+    assert left.messages == ["Say which of the selected tracks is meant, by its name."]
+    assert len(left.tracks) == len(names)
