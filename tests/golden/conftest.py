@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 KEPT = Path(__file__).with_name("golden.json")
-TOLERANCE = 2e-3  # of the kept array's peak; another seed, solver or mask is 20 times as far
+TOLERANCE = 2e-3  # of the kept array's peak; another seed, solver or mask is much further
 SAMPLES = 24
 PARTS = 8
 
