@@ -20,7 +20,7 @@ from bandmate_training.config import SeparatorConfig
 from bandmate_training.trainer import CHECKPOINT, METRICS, read_checkpoint
 
 NETWORKS = ["vae", "separator", "denoiser", "vocoder"]
-COMMANDS = ["corpus", "evaluate", "listen", *NETWORKS]
+COMMANDS = ["corpus", "notes", "evaluate", "listen", "note-timbres", *NETWORKS]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
