@@ -40,5 +40,5 @@ clean:
 .venv/dev: .venv/base
 	@echo "Installing what training, export and the tests need into .venv (torch is large) ..."
 	$(PIP) -e '.[dev,train,export,audio,host,ray]'
-	$(PIP) --no-deps musicnn==0.1.0
+	$(PIP) --no-deps musicnn==0.1.0 basic-pitch==0.4.0
 	@touch $@

@@ -24,7 +24,7 @@ from bandmate_training.trainer import CHECKPOINT, METRICS, read_checkpoint
 from bandmate_training.vae import Vae
 
 NETWORKS = ["vae", "separator", "denoiser", "vocoder"]
-COMMANDS = ["corpus", "evaluate", "listen", *NETWORKS]
+COMMANDS = ["corpus", "notes", "evaluate", "listen", "note-timbres", *NETWORKS]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

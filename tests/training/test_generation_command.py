@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile as sf
+from PIL import Image
 
 from bandmate_server.spec import STEMS
 from bandmate_training import generation_command, paper_figures
 from bandmate_training.cli import main
 from bandmate_training.measures import musicnn
+from bandmate_training.spectrograms import HEIGHT, WIDTH
 
 FloatArray = npt.NDArray[np.float32]
 Run = Callable[..., int]
@@ -204,3 +206,25 @@ def test_paper_s_figures_are_those_of_its_tables() -> None:
     assert paper_figures.ARRANGEMENTS["G"] == (0.11, 0.29)  # where MSDM is the better one
     assert [k for k, (msdm, ours) in paper_figures.ARRANGEMENTS.items() if msdm < ours] == ["G"]
     assert paper_figures.TOTAL == {"MSDM": 6.55, "MusicLDM": 1.68, "MSG-LD": 1.30}
+
+
+def test_parts_are_measured_beside_true_stems_other_songs_and_noise(
+    run: Run, corpus: Path, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    write_true_stems(theirs, corpus, "B")
+    assert run("--table", "parts", "--drafts", "1", "--system", f"True={theirs}") == 0
+    rows = {(row["stem"], row["performer"]): row for row in figures(tmp_path, "parts")["rows"]}
+    true, copied, wrong = (rows["bass", name] for name in ("true stem", "True", "noise"))
+    assert copied["chroma"] == pytest.approx(true["chroma"])
+    assert copied["frechet"] == pytest.approx(0, abs=1e-6) and true["frechet"] is None
+    assert wrong["frechet"] > 1 and true["halves"] == wrong["halves"]
+    assert wrong["clarity"] < 0.1 < 0.8 < true["clarity"]
+    assert rows["drums", "true stem"]["clarity"] is None
+    assert {"fake", "another song's", "true stem through VAE and vocoder"} <= {
+        name for _, name in rows
+    }
+    report = (tmp_path / "out" / "parts.md").read_text()
+    assert "| bass | noise |" in report
+    with Image.open(tmp_path / "out" / "parts-bass-0.png") as picture:
+        assert picture.size[0] == WIDTH and picture.size[1] >= 3 * HEIGHT

@@ -12,6 +12,7 @@ from bandmate_training import command, evaluate, levels, listen
 from bandmate_training.conformance import command as parity
 from bandmate_training.corpus import command as corpus
 from bandmate_training.notes import command as notes
+from bandmate_training.notes import timbres
 from bandmate_training.notes import train_command as note_networks
 from bandmate_training.paper import import_command, slakh_command, train_command
 
@@ -43,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("notes", help=notes.HELP)
     notes.add_arguments(sub)
     sub.set_defaults(run=notes.run)
+    sub = commands.add_parser("note-timbres", help=timbres.HELP)
+    timbres.add_arguments(sub)
+    sub.set_defaults(run=timbres.run)
     for network, text in note_networks.NETWORKS.items():
         sub = commands.add_parser(network, help=text)
         note_networks.add_arguments(sub, network)

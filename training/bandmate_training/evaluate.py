@@ -54,7 +54,7 @@ REPORT, FIGURES, CURVE = "separation.md", "separation.json", "curve"
 MEL_TABLE = "2"
 SHARE = Number(0.0, 1.0, metavar="W")
 CLIP_SECONDS = Seconds(1.0, 600.0)
-TABLES = ("1", MEL_TABLE, "3", "context-fit", "vocoder")
+TABLES = ("1", MEL_TABLE, "3", "parts", "context-fit", "vocoder")
 
 EPILOG = """\
 Writes separation.md and separation.json to OUT; with --curve also curve.md, .csv and .png.
@@ -62,13 +62,15 @@ With --table, instead, a .md and a .json of each:
   1            the paper's Table I: Frechet audio distance of the 14 arrangements
   2            Table II: log-mel error per stem of separation, with the VAE's own
   3            Table III: Frechet audio distance of total generation
+  parts        added stems in raw figures: agreement with the context, distance to true stems
+               alone, clarity, how many notes; with pictures
   context-fit  whether added parts keep to their context, its beat, and differ between takes
   vocoder      the vocoder beside Griffin-Lim and the true wave
 
 Another system's output is scored in the same run by --system NAME=DIR. It lies in
   DIR/<track>/<stem>.wav                      whole tracks, for table 2
   DIR/<made>/<track>/<stem>.wav               whole tracks, or
-  DIR/<made>/<track>_from_<second>/<stem>.wav  clips, for tables 1, 3 and context-fit
+  DIR/<made>/<track>_from_<second>/<stem>.wav  clips, for tables 1, 3, parts, context-fit
 where <made> has the initials of the generated stems (B, BD, ... BDGP; in BDGP mix.wav may
 stand for the stems). What a system has no folder for is left out.
 

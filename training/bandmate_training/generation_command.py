@@ -1,4 +1,4 @@
-"""`evaluate --table 1|3|context-fit|vocoder`: what the generation reports are made of."""
+"""`evaluate --table 1|3|context-fit|parts|vocoder`: what the generation reports are made of."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ from typing import Any
 from bandmate_server.errors import CorpusError, SettingsError
 from bandmate_server.session import Model
 from bandmate_server.settings import PartSettings
-from bandmate_training import arrangements, fitting, generation_tables, paper_figures, vocoding
+from bandmate_server.spec import STEMS
+from bandmate_training import (
+    arrangements,
+    fitting,
+    generation_tables,
+    paper_figures,
+    part_figures,
+    vocoding,
+)
 from bandmate_training.clips import Clip
 from bandmate_training.engine_performer import copied_by, played_by
 from bandmate_training.measures.embedding import Embedding, open_embedding
+from bandmate_training.measures.transcription import BasicPitch, find_network
 from bandmate_training.performers import (
     Performer,
     arrangement,
@@ -28,9 +37,11 @@ from bandmate_training.performers import (
 )
 from bandmate_training.report import head, progress_bar
 from bandmate_training.scenes import Scene, read_scene
+from bandmate_training.spectrograms import draw_spectrograms
 
 NOTHING, BORROWED = "nothing added", "another song's"
 COPIED = "true stem through VAE and vocoder"
+PICTURED = 3  # songs of which every added part is drawn
 Files = dict[str, bytes]
 
 
@@ -140,9 +151,53 @@ def _vocoder(args: argparse.Namespace, model: Model | None, clips: list[Clip],
     return {"vocoder.md": text.encode(), "vocoder.json": to_json(figures)}
 
 
+def _parts(args: argparse.Namespace, model: Model | None, clips: list[Clip],
+           facts: dict[str, Any]) -> Files:  # fmt: skip
+    scenes = [read_scene(clip) for clip in clips]
+    embedding = open_embedding(args.vggish)
+    transcriber = BasicPitch() if find_network() else None
+    performers = {part_figures.NOISE: part_figures.noise, BORROWED: borrowed(scenes)}
+    if model is not None:
+        performers[COPIED] = copied_by(model)
+    performers |= _performers(args, model)
+    found: list[part_figures.PartFigures] = []
+    pictures: Files = {}
+    for task in fitting.TASKS[: len(STEMS)]:
+        place = place_of(task.given, (task.stem,))
+        offered = {k: v for k, v in performers.items() if offers(args.system.get(k), place)}
+        shown = [scene for scene in scenes if task.fits(scene)]
+        with progress_bar(task.name, len(shown)) as advance:
+            found += part_figures.measure(
+                scenes, task, offered, embedding, transcriber, args.seed, advance
+            )
+        pictures |= _pictures(task, shown, offered, args.seed)
+    facts = facts | _ears(args, embedding)
+    text = head("Parts", facts) + generation_tables.part_table(found)
+    text += "\n" + generation_tables.PART_NOTES.format(**facts)
+    figures = facts | {"rows": [asdict(row) for row in found]}
+    return {"parts.md": text.encode(), "parts.json": to_json(figures)} | pictures
+
+
+def _pictures(
+    task: fitting.Task, scenes: list[Scene], performers: dict[str, Performer], seed: int
+) -> Files:
+    """Return spectrograms of the first clips of PICTURED songs: true stems and added ones."""
+    chosen = {scene.track: (k, scene) for k, scene in reversed(list(enumerate(scenes)))}
+    files: Files = {}
+    for number, (k, scene) in enumerate(sorted(chosen.values())[:PICTURED]):
+        rows = [(f"{fitting.TRUE}: {task.stem} of {scene.track}", scene.stems[task.stem])]
+        rows += [
+            (name, perform(scene, task.given, (task.stem,), seed + k)[task.stem])
+            for name, perform in performers.items()
+            if name not in (part_figures.NOISE, BORROWED)
+        ]
+        files[f"parts-{task.stem}-{number}.png"] = draw_spectrograms(rows)
+    return files
+
+
 REPORTS: dict[
     str, Callable[[argparse.Namespace, Model | None, list[Clip], dict[str, Any]], Files]
-] = {"1": _arrangements, "3": _total, "context-fit": _fit, "vocoder": _vocoder}
+] = {"1": _arrangements, "3": _total, "context-fit": _fit, "vocoder": _vocoder, "parts": _parts}
 
 
 def _performers(args: argparse.Namespace, model: Model | None) -> dict[str, Performer]:

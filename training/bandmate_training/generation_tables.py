@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bandmate_training import paper_figures
 from bandmate_training.arrangements import Distance
 from bandmate_training.fitting import DRUMS, Fit
+from bandmate_training.part_figures import PartFigures
 from bandmate_training.tables import number, table
 from bandmate_training.vocoding import MIXTURE, SOUNDS, Copy
 
@@ -38,6 +39,15 @@ songs' contexts taken for their own: it must be near 50, or the measure is wrong
 GRID_NOTES = """\
 Share of drum onsets within 40 ms of the song's sixteenths, or triplets where its true drums keep
 to these, and what random onsets would get.
+"""
+PART_NOTES = """\
+Each stem is added to the other three of a clip and measured as it is, without ranks. "Chroma":
+mean correlation of the part's pitch classes with the context's, frame by frame; "onsets": of the
+attacks. "FAD": Frechet audio distance of the stems alone to the true ones ({embedding}); "halves":
+that of the true stems of half the songs to the other half's; "kernel": kernel distance, times
+1000. "Clarity": share of the power in spectral lines (tones have 0.95, noise 0.02). Notes a
+second, their length and how many sound at once are what Basic Pitch finds, in true stems too.
+"Noise" is white; compare only figures of one report.
 """
 COPY_NOTES = """\
 Each maker gets the log-mel of a true wave and returns a wave; "VAE and vocoder" first sends
@@ -97,6 +107,19 @@ def fit_table(fits: Sequence[Fit]) -> str:
         shares = [f"{100 * share:.1f} %" for share in (fit.silent, fit.clipped)]
         counted = [fit.task, fit.performer, str(fit.clips), str(fit.takes)]
         rows.append([*counted, *marked, *shares, number(fit.diversity)])
+    return table(header, rows)
+
+
+def part_table(parts: Sequence[PartFigures]) -> str:
+    """Return a row per stem and performer."""
+    header = ["part", "by", "clips", "chroma", "onsets", "FAD", "halves", "kernel", "clarity"]
+    header += ["notes/s", "seconds", "at once"]
+    rows = []
+    for part in parts:
+        values = (part.chroma, part.onsets, part.frechet, part.halves, part.kernel, part.clarity)
+        cells = [number(v, d) for v, d in zip(values, (2, 2, 1, 1, 1, 2), strict=True)]
+        cells += [number(v, d) for v, d in ((part.rate, 1), (part.length, 2), (part.at_once, 1))]
+        rows.append([part.stem, part.performer, str(part.clips), *cells])
     return table(header, rows)
 
 

@@ -12,7 +12,6 @@ import torch
 
 from bandmate_server.errors import CorpusError
 from bandmate_server.spec import MEL, MINI, STEMS
-from bandmate_training.corpus.note_files import write_notes
 from bandmate_training.notes import layout
 from bandmate_training.notes.config import NoteDecoderConfig
 from bandmate_training.notes.pairs import PlayedStems, find_noted_tracks
@@ -24,31 +23,9 @@ TINY = NoteDecoderConfig(32, 1, 32, 1, 2, 16)
 FRAMES = 32
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two songs whose stems play a beep for every note."""
-    root = tmp_path_factory.mktemp("noted")
-    rng = np.random.default_rng(0)
-    for song in range(2):
-        folder = root / "train" / f"song{song}"
-        folder.mkdir(parents=True)
-        for stem in STEMS:
-            rows = [
-                (k / 4, k / 4 + 0.2, int(rng.choice(layout.KEY_OF_PIECE[:6])) if stem == "drums"
-                 else int(rng.integers(40, 60)), 100) for k in range(24)
-            ]  # fmt: skip
-            wave = np.zeros(6 * MEL.sample_rate, np.float32)
-            for start, end, key, _ in rows:
-                t = np.arange(round(start * 16_000), round(end * 16_000))
-                wave[t] = 0.2 * np.sin(2 * np.pi * 440 * 2 ** ((key - 69) / 12) * t / 16_000)
-            sf.write(folder / f"{stem}.wav", wave, MEL.sample_rate)
-            write_notes(folder / f"{stem}.mid", rows, stem, [0.0, 0.5])
-    return root
-
-
 @pytest.fixture
-def data(corpus: Path) -> PlayedStems:
-    return PlayedStems(find_noted_tracks(corpus, "train", 3.0), 4, FRAMES, seed=0, treated=0.0)
+def data(noted: Path) -> PlayedStems:
+    return PlayedStems(find_noted_tracks(noted, "train", 3.0), 4, FRAMES, seed=0, treated=0.0)
 
 
 def test_waves_sound_where_their_notes_are(data: PlayedStems) -> None:
@@ -64,8 +41,8 @@ def test_waves_sound_where_their_notes_are(data: PlayedStems) -> None:
         assert quiet.max() < 0.01 < loud[row][held > 0.5].min()
 
 
-def test_a_batch_is_a_function_of_seed_and_step(data: PlayedStems, corpus: Path) -> None:
-    again = PlayedStems(find_noted_tracks(corpus, "train", 3.0), 4, FRAMES, seed=0, treated=0.0)
+def test_a_batch_is_a_function_of_seed_and_step(data: PlayedStems, noted: Path) -> None:
+    again = PlayedStems(find_noted_tracks(noted, "train", 3.0), 4, FRAMES, seed=0, treated=0.0)
     assert all(torch.equal(a, b) for a, b in zip(data[3], again[3], strict=True))
     assert not torch.equal(data[3].wave, data[4].wave)
 

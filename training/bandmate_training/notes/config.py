@@ -28,5 +28,17 @@ class NoteDecoderConfig:
     timbre_width: int = 128
 
 
+@dataclass(frozen=True)
+class TranscriberConfig:
+    """Channels near a pitch and across pitches, then ConvNeXt blocks on frames."""
+
+    near: int = 24
+    far: int = 48
+    width: int = 448
+    blocks: int = 4
+    expansion: int = 3
+
+
 NOTE_DENOISER = NoteDenoiserConfig()
 NOTE_DECODER = NoteDecoderConfig()
+TRANSCRIBER = TranscriberConfig()

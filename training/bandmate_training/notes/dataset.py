@@ -10,12 +10,13 @@ from torch.utils.data import Dataset
 
 from bandmate_training.corpus.score import Rng
 from bandmate_training.notes.degrade import degrade
-from bandmate_training.notes.grid import FRAME, folded, planes, window
-from bandmate_training.notes.layout import CELLS, DRUMS
-from bandmate_training.notes.songs import SOURCES, NoteSong
+from bandmate_training.notes.grid import FRAME, FloatArray, folded, planes, window
+from bandmate_training.notes.layout import CELLS, DRUMS, PITCHES, SUSTAIN, TIMBRE
+from bandmate_training.notes.songs import SOURCES, TIMBRE_STEP, NoteSong
 
 SPEED = 0.18  # largest change of tempo, in log
 SHIFT = 6  # semitones, the farthest transposition
+TIMBRE_ERROR = 0.2  # standard deviation of a transcribed timbre's values, whose own is 1
 BEFORE = 0.5  # seconds of silence before a song that a window may begin in
 
 
@@ -23,8 +24,8 @@ class NoteWindows(Dataset[Tensor]):
     """Batches (B, 2, S + 1, C, T, F) of the sources' latents in float16.
 
     First the notes as they are played, then as a transcriber might return them; the sources are
-    the stems and `other`. Timbre is not known: its cells are zero. Item `step` is the batch of
-    that training step.
+    the stems and `other`. Songs that were not rendered have no timbre: its cells are zero. Item
+    `step` is the batch of that training step.
     """
 
     def __init__(
@@ -57,4 +58,25 @@ class NoteWindows(Dataset[Tensor]):
                 moved = folded(moved, source)
             out[0, index] = planes(moved, self.frames, source)
             out[1, index] = planes(degrade(moved, source, rng), self.frames, source)
+            if source in song.timbres:
+                code = timbre_at(song.timbres[source], start, self.frames, speed)
+                out[0, index, SUSTAIN, :, PITCHES:] = code
+                misheard = code + TIMBRE_ERROR * rng.standard_normal(TIMBRE)
+                out[1, index, SUSTAIN, :, PITCHES:] = misheard
         return out
+
+
+def timbre_at(codes: FloatArray, start: float, frames: int, speed: float) -> FloatArray:
+    """Return a stem's timbre (frames, TIMBRE) in a window, from codes at every TIMBRE_STEP.
+
+    Args:
+        codes: (n, TIMBRE), the first at 0 s.
+        start: of the window, in seconds.
+        frames: of the window.
+        speed: how much faster it is played.
+    """
+    places = (start + np.arange(frames) * FRAME * speed) / TIMBRE_STEP
+    before = np.clip(np.floor(places).astype(int), 0, len(codes) - 1)
+    after = np.minimum(before + 1, len(codes) - 1)
+    share = np.clip(places - before, 0, 1)[:, None].astype(np.float32)
+    return np.asarray((1 - share) * codes[before] + share * codes[after])

@@ -6,8 +6,10 @@ import numpy as np
 
 from bandmate_training.notes.grid import FRAME, FloatArray, notes_of
 from bandmate_training.notes.layout import LOWEST, PITCHES, SUSTAIN
+from bandmate_training.notes.songs import Notes
 
 CLASSES = 12
+TOLERANCE = 0.05  # seconds between a true onset and a found one
 _BLOCK = 25  # frames over which pitch classes are summed, a second
 
 
@@ -35,3 +37,27 @@ def harmony(latent: FloatArray, context: FloatArray) -> float:
     if not both.any():
         return float("nan")
     return float(((a * b).sum(1)[both] / sizes[both]).mean())
+
+
+def agreement(found: Notes, true: Notes) -> float:
+    """Return the F-measure of found notes (n, 4): right are those of a key within TOLERANCE.
+
+    1 where there are none to find and none are found.
+    """
+    if not len(found) or not len(true):
+        return float(len(found) == len(true))
+    right = 0
+    for key in np.unique(true[:, 2]):
+        right += _matches(*(np.sort(each[each[:, 2] == key, 0]) for each in (found, true)))
+    return 2 * right / (len(found) + len(true))
+
+
+def _matches(found: FloatArray, true: FloatArray) -> int:
+    """Return how many of two ordered lists of times can be paired within TOLERANCE."""
+    count = first = 0
+    for time in true:
+        while first < len(found) and found[first] < time - TOLERANCE:
+            first += 1
+        if first < len(found) and found[first] <= time + TOLERANCE:
+            count, first = count + 1, first + 1
+    return count

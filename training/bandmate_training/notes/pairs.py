@@ -19,7 +19,7 @@ from bandmate_training.corpus.score import Rng
 from bandmate_training.dataset import Track, find_tracks
 from bandmate_training.notes.grid import FRAME, FloatArray, folded, planes, window
 from bandmate_training.notes.layout import DRUMS
-from bandmate_training.notes.songs import Notes, as_notes
+from bandmate_training.notes.songs import SOURCES, Notes, as_notes
 
 TREATED = 0.5  # share of examples that get effects
 LEVEL = (-32.0, -14.0)  # dB RMS that an example's sounding part is brought to
@@ -37,7 +37,7 @@ class Played(NamedTuple):
 
 @dataclass(frozen=True)
 class NotedTrack:
-    """A track of a corpus, and the notes of its stems."""
+    """A track of a corpus, and the notes of its sources."""
 
     track: Track
     notes: dict[str, Notes]
@@ -56,7 +56,7 @@ def find_noted_tracks(corpus: Path, split: str, seconds: float) -> list[NotedTra
     """
     found = []
     for track in find_tracks(corpus, split, round(seconds * MINI.mel.sample_rate)):
-        paths = {stem: track.folder / f"{stem}.mid" for stem in STEMS}
+        paths = {source: track.folder / f"{source}.mid" for source in SOURCES}
         notes = {s: as_notes(read_notes(path)) for s, path in paths.items() if path.is_file()}
         one = NotedTrack(track, notes)
         if one.stems:

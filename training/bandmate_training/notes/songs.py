@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,12 @@ from bandmate_server.errors import CorpusError
 from bandmate_server.spec import OTHER, STEMS
 from bandmate_training.corpus.build import SPLITS, Job, Sources, compose
 from bandmate_training.corpus.perform import humanise
+from bandmate_training.notes.layout import TIMBRE
 
 Notes = npt.NDArray[np.float32]  # (n, 4): start and end in seconds, MIDI pitch, velocity 1..127
 SOURCES = (*STEMS, OTHER)
 SHARD = 250  # songs
+TIMBRE_STEP = 1.0  # seconds
 _NOTE = np.dtype(
     [("start", "f4"), ("end", "f4"), ("pitch", "u1"), ("loud", "u1"), ("source", "u1")]
 )
@@ -29,10 +32,14 @@ _NOTE = np.dtype(
 
 @dataclass(frozen=True)
 class NoteSong:
-    """A song's notes by source, ordered by start; sources that rest have none."""
+    """A song's notes by source, ordered by start; sources that rest have none.
+
+    timbres: of stems that were rendered, a code (n, TIMBRE) every TIMBRE_STEP seconds from 0.
+    """
 
     seconds: float
     notes: dict[str, Notes]
+    timbres: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
 def play_song(job: Job, sources: Sources) -> NoteSong:
@@ -61,6 +68,8 @@ def write_songs(path: Path, songs: list[NoteSong]) -> None:
             notes=np.concatenate(tables),
             counts=np.array([len(table) for table in tables]),
             seconds=np.array([song.seconds for song in songs], np.float32),
+            timbres=np.concatenate([_codes(song).reshape(-1, TIMBRE) for song in songs]),
+            timbre_counts=[[len(song.timbres.get(s, ())) for s in STEMS] for song in songs],
         )
     temporary.replace(path)
 
@@ -74,12 +83,32 @@ def read_songs(path: Path) -> list[NoteSong]:
     try:
         with path.open("rb") as stored, np.load(stored) as file:
             table, counts, seconds = file["notes"], file["counts"], file["seconds"]
+            codes = _read_codes(file) if "timbres" in file else [{} for _ in seconds]
         if table.dtype != _NOTE:
             raise ValueError(f"its notes are {table.dtype}, expected {_NOTE}")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CorpusError(f"{path} is not a file of notes that can be read: {error}") from error
     tables = np.split(table, np.cumsum(counts)[:-1])
-    return [_song(rows, float(s)) for rows, s in zip(tables, seconds, strict=True)]
+    return [
+        _song(rows, float(length), own)
+        for rows, length, own in zip(tables, seconds, codes, strict=True)
+    ]
+
+
+def _codes(song: NoteSong) -> npt.NDArray[np.float16]:
+    """Return a song's timbres, stem after stem."""
+    rows = [song.timbres[stem] for stem in STEMS if stem in song.timbres]
+    return np.concatenate([np.zeros((0, TIMBRE)), *rows]).astype(np.float16)
+
+
+def _read_codes(file: Any) -> list[dict[str, npt.NDArray[np.float32]]]:
+    """Return the timbres of each song of a shard."""
+    counts = file["timbre_counts"]
+    parts = iter(np.split(file["timbres"].astype(np.float32), np.cumsum(counts.ravel())[:-1]))
+    return [
+        {stem: part for stem, part in zip(STEMS, parts, strict=False) if len(part)}
+        for _ in range(len(counts))
+    ]
 
 
 def _table(song: NoteSong) -> npt.NDArray[np.void]:
@@ -90,7 +119,9 @@ def _table(song: NoteSong) -> npt.NDArray[np.void]:
     return table
 
 
-def _song(table: npt.NDArray[np.void], seconds: float) -> NoteSong:
+def _song(
+    table: npt.NDArray[np.void], seconds: float, timbres: dict[str, npt.NDArray[np.float32]]
+) -> NoteSong:
     rows = np.stack([table[name] for name in ("start", "end", "pitch", "loud")], 1)
     return NoteSong(
         seconds,
@@ -98,6 +129,7 @@ def _song(table: npt.NDArray[np.void], seconds: float) -> NoteSong:
             source: np.ascontiguousarray(rows[table["source"] == index], np.float32)
             for index, source in enumerate(SOURCES)
         },
+        timbres,
     )
 
 

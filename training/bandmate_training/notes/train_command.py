@@ -1,4 +1,4 @@
-"""The commands `note-denoiser` and `note-decoder`: from songs to checkpoints."""
+"""The commands `note-encoder`, `note-denoiser` and `note-decoder`: from songs to checkpoints."""
 
 from __future__ import annotations
 
@@ -13,26 +13,31 @@ from torch.utils.data import Dataset
 
 from bandmate_server.errors import SettingsError
 from bandmate_server.spec import MINI
-from bandmate_training.notes.config import NOTE_DECODER, NOTE_DENOISER
+from bandmate_training.notes.config import NOTE_DECODER, NOTE_DENOISER, TRANSCRIBER
 from bandmate_training.notes.dataset import NoteWindows
 from bandmate_training.notes.grid import FRAME
+from bandmate_training.notes.mixing import PlayedSources
 from bandmate_training.notes.pairs import PlayedStems, find_noted_tracks
 from bandmate_training.notes.songs import load_songs
 from bandmate_training.notes.sound_task import SoundTask
 from bandmate_training.notes.task import NoteTask
+from bandmate_training.notes.transcriber_task import TranscriberTask
 from bandmate_training.trainer import CHECKPOINT, Options, Task, Trainer
 
 VALIDATION_EXAMPLES = 16
 PRIOR_EXAMPLES = 1024  # from which the means of all cells are taken
 DECODER_FRAMES = 96  # latent frames in one of the decoder's examples
+ENCODER_FRAMES = 128  # and of the encoder's
 _VALIDATION_SEED, _PRIOR_SEED = 1, 2
 NETWORKS = {
     "note-denoiser": "train the denoiser of notes on songs made by `notes`",
     "note-decoder": "train what notes sound like on a corpus with its notes",
+    "note-encoder": "train the transcriber of stems and mixtures on a corpus with its notes",
 }
 _DEFAULTS: dict[str, tuple[int, str, float]] = {  # batch, optimiser, rate
     "note-denoiser": (16, "muon", 1.5e-3),
     "note-decoder": (24, "adamw", 1e-3),
+    "note-encoder": (8, "adamw", 1e-3),
 }
 
 
@@ -92,9 +97,20 @@ def _decoder(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
     return task, PlayedStems(tracks, args.batch, DECODER_FRAMES, args.seed)
 
 
+def _encoder(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
+    seconds = 2 * ENCODER_FRAMES * FRAME
+    tracks = find_noted_tracks(args.corpus, "train", seconds)
+    held_out = find_noted_tracks(args.corpus, "validation", seconds)
+    frames = MINI.window_latents
+    checked = PlayedSources(held_out, 2 * VALIDATION_EXAMPLES, frames, _VALIDATION_SEED, 0.0)
+    task = TranscriberTask(TRANSCRIBER, checked[0])
+    return task, PlayedSources(tracks, args.batch, ENCODER_FRAMES, args.seed)
+
+
 _MAKERS: dict[str, Callable[[argparse.Namespace], tuple[Task, Dataset[Any]]]] = {
     "note-denoiser": _denoiser,
     "note-decoder": _decoder,
+    "note-encoder": _encoder,
 }
 
 
