@@ -211,17 +211,21 @@ def test_mail_for_others_is_left_alone(ardour: Any, server: Any) -> None:
     assert ardour.tracks() == before
 
 
-def test_a_server_that_is_away_is_said_and_its_return_noticed(ardour: Any, server: Any) -> None:
+def test_a_server_that_is_away_is_said_and_its_return_noticed(
+    ardour: Any, server: Any, tmp_path: Path, wait: Any
+) -> None:
+    noise(tmp_path / "away.wav", 48_000, 1, 1, seed=9)
+    ardour.import_sound(tmp_path / "away.wav", 0)
     server.stop()
-    ardour.select_regions("loud")
+    ardour.select_regions("away")
     ardour.action(SEPARATE)
     message = ardour.message()
     assert "does not answer" in message
     assert "bandmate serve" in message
-    assert "bandmate: " not in " ".join(ardour.marks())
+    wait("no mark left", lambda: "bandmate: " not in " ".join(ardour.marks()))
     server.start()
     ardour.action(SEPARATE)
-    ardour.wait_for_tracks(*stem_names("loud", " 2"))
+    ardour.wait_for_tracks(*stem_names("away"))
 
 
 def test_a_server_that_dies_at_its_work_is_seen(
