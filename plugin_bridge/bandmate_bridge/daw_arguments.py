@@ -14,6 +14,8 @@ examples:
   bandmate daw install reaper --config ~/opt/REAPER
   bandmate daw install ardour --workdir /big/bandmate
       for a server that runs with that --workdir
+  bandmate daw install plugin
+      build the plug-in for every other DAW (VST3, CLAP, LV2); needs a compiler
   bandmate daw uninstall ardour
   bandmate daw where ardour
 """
@@ -23,7 +25,7 @@ def add_daw(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add `bandmate daw` to the command line."""
     parser = commands.add_parser(
         "daw",
-        help="install our actions in Ardour or REAPER",
+        help="install our actions in Ardour or REAPER, or the plug-in for any DAW",
         description="Put bandmate's actions into a DAW, or take them away.",
         epilog=DAW_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -33,7 +35,9 @@ def add_daw(commands: argparse._SubParsersAction[Parser]) -> None:
     uninstall = actions.add_parser("uninstall", help="take them away again")
     where = actions.add_parser("where", help="where the scripts are and where they would go")
     for action in (install, uninstall, where):
-        action.add_argument("daw", choices=("ardour", "reaper"), metavar="ardour|reaper")
+        action.add_argument(
+            "daw", choices=("ardour", "reaper", "plugin"), metavar="ardour|reaper|plugin"
+        )
         action.add_argument(
             "--config",
             type=Path,

@@ -1,4 +1,4 @@
-"""`bandmate daw install|uninstall|where ardour|reaper`."""
+"""`bandmate daw install|uninstall|where ardour|reaper|plugin`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from bandmate_bridge import daw_install
+from bandmate_bridge import daw_install, plugin_install
 from bandmate_bridge.console import say, say_json
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_server.errors import DawError
@@ -31,6 +31,8 @@ def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
     Raises:
         DawError: if there is no such DAW, or its scripts cannot be put in place.
     """
+    if options.daw == plugin_install.PLUGIN:
+        return plugin_install.run(options, _program())
     config = _config(options.daw, options.config)
     report = {"ok": True, "command": "daw", "action": options.action, "config": str(config)}
     if options.action == "where":
