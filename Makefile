@@ -4,11 +4,15 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 DEMO := demo-stems
 
-.PHONY: demo test check format clean
+.PHONY: demo plugin test check format clean
 
 demo: .venv/base
 	$(BIN)/bandmate separate examples/late-bus.flac --out $(DEMO) --force
 	@$(BIN)/python examples/measure.py $(DEMO)/late-bus examples/late-bus-stems
+
+# Into build/plugin/bin; needs g++ and Debian's dpf-source.
+plugin:
+	$(MAKE) -C plugin_bridge/plugin BUILD=$(CURDIR)/build/plugin
 
 # SLOW=1 adds the tests that take minutes; ARGS goes to pytest.
 test: .venv/dev

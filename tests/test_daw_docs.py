@@ -11,7 +11,7 @@ from bandmate_bridge.daw_install import scripts_folder
 from bandmate_bridge.ui_scripts import script_name
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("ardour.md", "reaper.md", "audacity.md", "any-daw.md")
+PAGES = ("ardour.md", "reaper.md", "audacity.md", "plugin.md", "any-daw.md")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bandmate_bridge.parsing import Commands, add_command, add_printed
 
-DAWS = ("ardour", "reaper", "audacity")
+DAWS = ("ardour", "reaper", "audacity", "plugin")
 
 DAW_HELP = """\
 examples:
@@ -16,6 +16,8 @@ examples:
   bandmate daw install reaper --config ~/opt/REAPER
   bandmate daw install ardour --workdir /big/bandmate
       for a server that runs with that --workdir
+  bandmate daw install plugin
+      build the plug-in for every other DAW (VST3, CLAP, LV2); needs a compiler
   bandmate daw uninstall ardour
   bandmate daw where ardour
   bandmate daw install audacity
@@ -32,7 +34,7 @@ def add_daw(commands: Commands) -> None:
     parser = add_command(
         commands,
         "daw",
-        "work with Ardour, REAPER or Audacity",
+        "work with Ardour, REAPER, Audacity, or in any DAW by the plug-in",
         DAW_HELP,
         "Put bandmate's actions into a DAW, take them away, or run one from here.",
     )

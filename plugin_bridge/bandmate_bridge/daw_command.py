@@ -1,4 +1,4 @@
-"""`bandmate daw install|uninstall|where ardour|reaper|audacity`, and `run audacity`."""
+"""`bandmate daw install|uninstall|where ardour|reaper|audacity|plugin`, and `run audacity`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from bandmate_bridge import audacity_command, audacity_install, daw_install
+from bandmate_bridge import audacity_command, audacity_install, daw_install, plugin_install
 from bandmate_bridge.console import say, say_json
 from bandmate_bridge.interrupts import Interrupt
 from bandmate_server.errors import DawError
@@ -36,6 +36,8 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     """
     if options.action == "run":
         return audacity_command.run(options.task, options.words, interrupt)
+    if options.daw == plugin_install.PLUGIN:
+        return plugin_install.run(options, _program())
     config = _config(options.daw, options.config)
     report = {"ok": True, "command": "daw", "action": options.action, "config": str(config)}
     if options.daw == "audacity":

@@ -7,11 +7,13 @@ namespace bandmate {
 
 PluginCore::PluginCore(Variant variant, const Settings& settings, double rate)
     : variant_(variant), worker_(variant, settings, rate, tap_, controls_, playlist_) {
-    activate(rate);
+    worker_.prepare(rate);
+    player_.prepare(variant, rate);
 }
 
 void PluginCore::activate(double rate) {
     worker_.prepare(rate);
+    worker_.start();
     transport_.activate();
     player_.prepare(variant_, rate);
 }

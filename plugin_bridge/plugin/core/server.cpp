@@ -2,6 +2,7 @@
 
 #include "json.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -17,7 +18,7 @@ constexpr milliseconds kCheckEvery{1000}; // while one does
 constexpr milliseconds kDeadAfter{3500};  // after which it is thought dead
 constexpr milliseconds kPatience{1500};   // with none, before one is started
 constexpr milliseconds kStartFor{60000};  // that a start may take
-constexpr milliseconds kStartAgain{15000};
+constexpr std::chrono::seconds kFirstPause{15}, kLongestPause{240};
 constexpr milliseconds kResend{1000};
 constexpr const char* kHello = "hello";
 
@@ -44,6 +45,7 @@ void Server::tend(Clock::time_point now) {
     if (there) {
         started_.reset();
         launch_.reset();
+        pause_ = kFirstPause;
         for (auto& [request, pending] : pending_)
             if (!pending.answer && now - pending.sent >= kResend) {
                 pending.sent = now;
@@ -110,7 +112,8 @@ void Server::start(Clock::time_point now) {
         problem_ = {Status::NoServer, "the server was started but does not answer"};
         launch_.reset();
     }
-    if (launch_ || (started_ && now - *started_ < kStartAgain)) return;
+    if (launch_ || (started_ && now - *started_ < pause_)) return;
+    pause_ = std::min(started_ ? 2 * pause_ : kFirstPause, kLongestPause);
     std::error_code ignored;
     fs::create_directories(settings_.data, ignored);
     started_ = now;

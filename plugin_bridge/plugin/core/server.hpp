@@ -66,6 +66,7 @@ private:
     std::map<std::string, Pending> pending_;
     std::optional<Clock::time_point> firstGreeting_, lastGreeting_, lastAnswer_, started_;
     std::unique_ptr<Launch> launch_;
+    std::chrono::seconds pause_{0}; // before the next start; grows while they fail
     Problem problem_{Status::Asking, "asking the server"};
     std::uint64_t greetings_ = 0;
 };

@@ -33,20 +33,34 @@ std::vector<float> peaksOf(const Source* source, std::int64_t frames, std::size_
 Worker::Worker(Variant variant, const Settings& settings, double rate, Tap& tap, Controls& controls,
                Handoff<Playlist>& playlist)
     : variant_(variant), tap_(tap), controls_(controls), playlist_(playlist),
-      rate_(std::uint32_t(std::lround(rate))), store_(settings.data), server_(settings) {
-    thread_ = std::thread([this] { run(); });
-}
+      rate_(std::uint32_t(std::lround(rate))), store_(settings.data), server_(settings) {}
 
 Worker::~Worker() {
     ending_ = true;
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
+}
+
+void Worker::start() {
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
 }
 
 void Worker::run() {
     while (!ending_) {
-        const bool busy = tick(Clock::now());
+        bool busy = false;
+        try {
+            busy = tick(Clock::now());
+        } catch (const std::exception& error) { // or it would end the host
+            trouble(error);
+        }
         std::this_thread::sleep_for(busy ? kBusy : kIdle);
     }
+}
+
+void Worker::trouble(const std::exception& error) {
+    const std::lock_guard<std::mutex> lock(work_);
+    problem_ = understood(error.what(), Status::Failed);
+    if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
+        problem_ = {Status::OutOfMemory, "out of memory"};
 }
 
 bool Worker::tick(Clock::time_point now) {
@@ -84,6 +98,7 @@ std::string Worker::state() const {
 
 void Worker::restore(const std::string& text) {
     const std::lock_guard<std::mutex> lock(work_);
+    problem_ = {};
     held_.clear();
     for (const PassageRecord& record : readRecords(text)) {
         held_.push_back(hold(record));

@@ -31,8 +31,10 @@ public:
            Handoff<Playlist>& playlist);
     ~Worker();
 
-    // From the host's main thread, while the audio thread stands still.
+    // From the host's main thread, while the audio thread stands still. The thread starts with the
+    // first `start`, so that hosts which only look at a plug-in leave no thread behind.
     void prepare(double rate);
+    void start();
     void stopped();
     // From the host's main thread. What is kept already is published before `restore` returns, so
     // that a bounce right after loading a session is complete.
@@ -49,6 +51,7 @@ private:
     };
 
     void run();
+    void trouble(const std::exception& error);
     bool tick(Clock::time_point now); // true if there is more to do soon
     void drain();
     void commit();

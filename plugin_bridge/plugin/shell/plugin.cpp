@@ -36,12 +36,17 @@ void initChoices(const bandmate::Parameter& row, Parameter& parameter) {
 
 uint32_t hintsOf(const bandmate::Parameter& row) {
     switch (row.kind) {
-    case Kind::Number: return kParameterIsAutomatable;
+    case Kind::Number:
+        return kParameterIsAutomatable;
     case Kind::Whole:
-    case Kind::Choice: return kParameterIsAutomatable | kParameterIsInteger;
-    case Kind::Switch: return kParameterIsAutomatable | kParameterIsBoolean | kParameterIsInteger;
-    case Kind::Trigger: return kParameterIsAutomatable | kParameterIsTrigger;
-    case Kind::Output: return kParameterIsOutput | (row.labels.empty() ? 0u : kParameterIsInteger);
+    case Kind::Choice:
+        return kParameterIsAutomatable | kParameterIsInteger;
+    case Kind::Switch:
+        return kParameterIsAutomatable | kParameterIsBoolean | kParameterIsInteger;
+    case Kind::Trigger:
+        return kParameterIsAutomatable | kParameterIsTrigger;
+    case Kind::Output:
+        return kParameterIsOutput | (row.labels.empty() ? 0u : kParameterIsInteger);
     }
     return 0;
 }

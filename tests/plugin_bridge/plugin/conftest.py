@@ -74,7 +74,8 @@ def build_host(folder: Path, *flags: str) -> Path:
         command = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", *flags]
         include = [f"-I{SOURCES / 'core'}", "-isystem", DPF / "distrho" / "src"]
         libraries = ["-ldl", "-lpthread"]
-        subprocess.run([*command, *include, *sources, "-o", program, *libraries], check=True)
+        words = [*command, *include, *sources, "-o", program, *libraries]
+        subprocess.run([str(word) for word in words], check=True)
     return program
 
 

@@ -81,7 +81,7 @@ class Ardour:
 
     @property
     def audio(self) -> Path:
-        return self.session / "interchange" / "session" / "audiofiles"
+        return Path(self.session / "interchange" / "session" / "audiofiles")
 
     def bounced(self, name: str) -> Any:
         """Return what was bounced (frames, channels)."""

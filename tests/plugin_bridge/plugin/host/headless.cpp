@@ -242,8 +242,16 @@ private:
 
 } // namespace
 
-// headless core VARIANT RATE | headless clap FILE RATE
+int answerPure() {
+    for (std::string verb, argument;
+         std::cin >> verb && std::getline(std::cin >> std::ws, argument);)
+        std::cout << pure(verb, argument) << std::endl;
+    return 0;
+}
+
+// headless core VARIANT RATE | headless clap FILE RATE | headless pure
 int main(int count, char** arguments) {
+    if (count == 2) return answerPure();
     if (count != 4) return 2;
     const std::string kind = arguments[1];
     const double rate = std::atof(arguments[3]);

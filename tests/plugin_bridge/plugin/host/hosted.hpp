@@ -25,6 +25,9 @@ struct Hosted {
 std::unique_ptr<Hosted> openCore(const std::string& variant, double rate);
 std::unique_ptr<Hosted> openClap(const std::string& path);
 
+// A pure function of the core, by name.
+std::string pure(const std::string& verb, const std::string& argument);
+
 // From here to `release`, this thread may not allocate, lock or touch files; see trap.cpp.
 namespace trap {
 void arm();

@@ -1,0 +1,2 @@
+// DPF's part of the editor.
+#include "DistrhoUIMain.cpp"
