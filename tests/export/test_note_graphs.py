@@ -1,0 +1,114 @@
+"""The graphs of the networks on notes compute what the networks do, at several sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from bandmate_export.notes.denoiser import denoise, denoiser_graph
+from bandmate_export.notes.encoder import NoteEncoder, encoder_graph
+from bandmate_export.notes.sound import decode, decoder_graph
+from bandmate_export.parity import Case, inputs
+from bandmate_export.weights import Precision, rounded
+from bandmate_server.graphs import graph_shapes
+from bandmate_server.spec import NOTES
+from bandmate_training.mel import LogMel
+from bandmate_training.notes.config import (
+    NoteDecoderConfig,
+    NoteDenoiserConfig,
+    TranscriberConfig,
+)
+from bandmate_training.notes.network import NoteDenoiser
+from bandmate_training.notes.sound import NoteDecoder
+from bandmate_training.notes.transcriber import Transcriber
+
+CASES = (Case(1, 8), Case(3, 24), Case(1, 256), Case(2, 40, 2))
+LIMIT = 1e-4
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Iterator[None]:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        yield
+
+
+def shaken(module: nn.Module) -> nn.Module:
+    """Give every weight a value, so that no branch is the identity."""
+    for parameter in module.parameters():
+        parameter.add_(0.05 * torch.randn_like(parameter))
+    for name, buffer in module.named_buffers():
+        if name.endswith("running_var"):
+            buffer.fill_(0.7)
+        elif name.endswith(("running_mean", "prior", "usual")):
+            buffer.add_(torch.randn_like(buffer))
+    return module.eval().requires_grad_(False)
+
+
+def run(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Run a graph; its inputs and outputs must be those of the engine's contract."""
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    expected = graph_shapes(model.graph.name, NOTES)
+    for values, shapes in zip((session.get_inputs(), session.get_outputs()), expected, strict=True):
+        assert {value.name for value in values} == set(shapes)
+        for value in values:
+            fixed = [want for want in zip(value.shape, shapes[value.name], strict=True)
+                     if want[1] is not None]  # fmt: skip
+            assert all(have == want for have, want in fixed)
+    found: list[np.ndarray] = session.run(list(expected[1]), feeds)
+    return found
+
+
+def near(found: np.ndarray, expected: torch.Tensor) -> bool:
+    want = expected.numpy()
+    assert found.shape == want.shape
+    return bool(np.linalg.norm(found - want) <= LIMIT * np.linalg.norm(want))
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+def test_the_denoiser_s_graph(case: Case, precision: Precision) -> None:
+    network = shaken(NoteDenoiser(NoteDenoiserConfig(64, 2, 32, 2)))
+    assert isinstance(network, NoteDenoiser)
+    stored = rounded(network, precision)
+    feeds = inputs("denoiser", NOTES, case)
+    tensors = {k: torch.from_numpy(v) for k, v in feeds.items() if k not in ("level", "sigma")}
+    [found] = run(denoiser_graph(stored, NOTES, precision), feeds)
+    assert near(found, denoise(stored, **tensors))
+
+
+def test_a_single_level_without_signal_is_understood() -> None:
+    network = shaken(NoteDenoiser(NoteDenoiserConfig(64, 1, 32, 2)))
+    assert isinstance(network, NoteDenoiser)
+    feeds = inputs("denoiser", NOTES, Case(1, 8))
+    feeds["alpha"][:] = 0
+    [found] = run(denoiser_graph(network, NOTES, "float32"), feeds)
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("case", CASES[:3])
+def test_the_decoder_s_graph(case: Case) -> None:
+    network = shaken(NoteDecoder(NOTES, NoteDecoderConfig(32, 2, 32, 1, 2, 16)))
+    assert isinstance(network, NoteDecoder)
+    feeds = inputs("decoder", NOTES, case)
+    [found] = run(decoder_graph(network, NOTES, "float32"), feeds)
+    assert near(found, decode(network, torch.from_numpy(feeds["latent"])))
+
+
+@pytest.mark.parametrize("case", CASES[:3])
+def test_the_encoder_s_graph(case: Case) -> None:
+    timbre = NoteDecoder(NOTES, NoteDecoderConfig(32, 1, 32, 1, 2, 16)).timbre
+    network = shaken(NoteEncoder(Transcriber(TranscriberConfig(4, 8, 32, 1, 2)), timbre))
+    assert isinstance(network, NoteEncoder)
+    feeds = inputs("encoder", NOTES, case)
+    expected = network(torch.from_numpy(feeds["wave"]), LogMel(NOTES.mel))
+    for have, want in zip(
+        run(encoder_graph(network, NOTES, "float32"), feeds), expected, strict=True
+    ):
+        assert near(have, want)
