@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,12 +14,15 @@ import pytest
 import torch
 from torch import nn
 
+from bandmate_export.cli import main
 from bandmate_export.notes.denoiser import denoise, denoiser_graph
 from bandmate_export.notes.encoder import NoteEncoder, encoder_graph
 from bandmate_export.notes.sound import decode, decoder_graph
 from bandmate_export.parity import Case, inputs
 from bandmate_export.weights import Precision, rounded
+from bandmate_server import PartSettings, add
 from bandmate_server.graphs import graph_shapes
+from bandmate_server.session import open_model
 from bandmate_server.spec import NOTES
 from bandmate_training.mel import LogMel
 from bandmate_training.notes.config import (
@@ -29,6 +35,7 @@ from bandmate_training.notes.sound import NoteDecoder
 from bandmate_training.notes.transcriber import Transcriber
 
 CASES = (Case(1, 8), Case(3, 24), Case(1, 256), Case(2, 40, 2))
+FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 LIMIT = 1e-4
 
 
@@ -112,3 +119,38 @@ def test_the_encoder_s_graph(case: Case) -> None:
         run(encoder_graph(network, NOTES, "float32"), feeds), expected, strict=True
     ):
         assert near(have, want)
+
+
+def checkpoint(path: Path, kind: str, module: nn.Module, config: Any) -> Path:
+    state = {"kind": kind, "spec": NOTES.to_json(), "config": asdict(config), "step": 7}
+    torch.save({**state, "average": module.state_dict(), "minutes": 1.0, "seed": 0}, path)
+    return path
+
+
+def test_checkpoints_become_a_bundle_that_makes_parts(tmp_path: Path) -> None:
+    tiny = NoteDenoiserConfig(64, 1, 32, 2), TranscriberConfig(4, 8, 32, 1, 2)
+    sound = NoteDecoderConfig(32, 1, 32, 1, 2, 16)
+    made = [
+        checkpoint(tmp_path / "a.pt", "note-denoiser", shaken(NoteDenoiser(tiny[0])), tiny[0]),
+        checkpoint(tmp_path / "b.pt", "note-encoder", shaken(Transcriber(tiny[1])), tiny[1]),
+        checkpoint(tmp_path / "c.pt", "note-decoder", shaken(NoteDecoder(NOTES, sound)), sound),
+    ]
+    out = tmp_path / "notes"
+    assert main([*map(str, made), "--out", str(out), "--half", "--int8", "denoiser"]) == 0
+    model = open_model(out, "cpu")
+    assert model.spec == NOTES and model.bundle.mask_speeds == (1.0, 0.93, 1.07)
+    card = (out / "MODEL_CARD.md").read_text()
+    assert "| encoder |" in card and "| denoiser |" in card
+    wave: FloatArray = torch.randn(NOTES.window_samples).mul(0.1).numpy()
+    found = add(model, {"drums": wave}, NOTES.mel.sample_rate, ("guitar",), PartSettings(steps=2))
+    assert set(found) == {"guitar"}
+    assert found["guitar"].shape[0] == len(wave) and np.isfinite(found["guitar"]).all()
+
+
+def test_a_missing_network_on_notes_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = NoteDenoiserConfig(64, 1, 32, 2)
+    made = checkpoint(tmp_path / "a.pt", "note-denoiser", NoteDenoiser(tiny), tiny)
+    assert main([str(made), "--out", str(tmp_path / "out")]) == 1
+    assert "no checkpoint of the note-encoder and the note-decoder" in capsys.readouterr().err
