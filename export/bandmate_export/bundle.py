@@ -14,6 +14,7 @@ from typing import Any
 import onnx
 
 from bandmate_export.networks import Networks
+from bandmate_export.notes.networks import NoteNetworks
 from bandmate_export.paper.networks import PaperNetworks
 from bandmate_export.separator import separator_graph
 from bandmate_export.storage import write_file, write_graph
@@ -25,6 +26,7 @@ from bandmate_server.bundle import MANIFEST, hash_file
 from bandmate_server.errors import OutputError
 from bandmate_server.graphs import graph_names
 
+AnyNetworks = Networks | NoteNetworks | PaperNetworks
 CARD = "MODEL_CARD.md"
 LICENCE = "MIT"
 CONSISTENCY_ROUNDS = 2  # of our own vocoder's waves; the published one's stay as they are
@@ -41,9 +43,9 @@ class About:
     defaults: dict[str, float] = field(default_factory=dict)
 
 
-def graphs(networks: Networks | PaperNetworks) -> dict[str, onnx.ModelProto]:
+def graphs(networks: AnyNetworks) -> dict[str, onnx.ModelProto]:
     """Return the graphs by name."""
-    if isinstance(networks, PaperNetworks):
+    if not isinstance(networks, Networks):
         return networks.graphs()
     spec, precisions = networks.spec, networks.precisions
     return {
@@ -55,7 +57,7 @@ def graphs(networks: Networks | PaperNetworks) -> dict[str, onnx.ModelProto]:
     }
 
 
-def write_graphs(folder: Path, networks: Networks | PaperNetworks, about: About) -> dict[str, Any]:
+def write_graphs(folder: Path, networks: AnyNetworks, about: About) -> dict[str, Any]:
     """Write the graphs and a manifest that describes them; return the manifest.
 
     The same weights give the same bytes.
@@ -74,7 +76,7 @@ def write_graphs(folder: Path, networks: Networks | PaperNetworks, about: About)
         "weights": precision_words(networks.precisions),
         "training": networks.history,
     }
-    if isinstance(networks, Networks):
+    if not isinstance(networks, PaperNetworks):
         manifest["consistency_rounds"] = CONSISTENCY_ROUNDS
         manifest["mask_speeds"] = MASK_SPEEDS
     if about.defaults:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bandmate_export.networks import KINDS, Networks
+from bandmate_export.networks import Networks
+from bandmate_export.notes.networks import NoteNetworks
 from bandmate_export.paper.networks import PaperNetworks
 from bandmate_server.errors import SettingsError
 from bandmate_server.spec import OTHER, ModelSpec
@@ -44,7 +45,7 @@ def read_card(path: Path) -> dict[str, Any]:
 
 def write_card(
     manifest: dict[str, Any],
-    networks: Networks | PaperNetworks,
+    networks: Networks | NoteNetworks | PaperNetworks,
     sections: dict[str, Any],
     parity: str,
 ) -> str:
@@ -64,9 +65,9 @@ def write_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _networks(networks: Networks | PaperNetworks) -> str:
+def _networks(networks: Networks | NoteNetworks | PaperNetworks) -> str:
     rows = []
-    for kind in (kind for kind in KINDS if kind in networks.history):
+    for kind in (kind for kind in networks.precisions if kind in networks.history):
         history = networks.history[kind]
         size = sum(parameter.numel() for parameter in getattr(networks, kind).parameters())
         minutes = history.get("minutes")

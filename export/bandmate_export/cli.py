@@ -21,6 +21,12 @@ from bandmate_export.bundle import (
 )
 from bandmate_export.card import read_card, write_card
 from bandmate_export.networks import KINDS, Networks, read_networks
+from bandmate_export.notes.networks import (
+    STORED,
+    NoteNetworks,
+    is_of_notes,
+    read_note_networks,
+)
 from bandmate_export.storage import write_file
 from bandmate_export.weights import Precision
 from bandmate_server.bundle import Bundle, find_bundle, load_bundle
@@ -50,8 +56,10 @@ def parser() -> argparse.ArgumentParser:
     add("--from", dest="bundle", help="bundle, by name or folder, that has the other networks")
     add("--half", action="store_true", help="store weights as float16: half the size")
     add(
-        "--int8", nargs="+", choices=tuple(KINDS), default=[], metavar="NETWORK",
-        help="store these networks' weights (vae, separator, denoiser, vocoder) as 8-bit integers",
+        "--int8", nargs="+", choices=tuple(dict.fromkeys([*KINDS, *STORED])), default=[],
+        metavar="NETWORK",
+        help="store these networks' weights (vae, separator, denoiser, vocoder; of networks on"
+        " notes also encoder, decoder) as 8-bit integers",
     )  # fmt: skip
     add("--card", type=Path, help="text or JSON for the model card: data, hours, figures ...")
     add("--defaults", type=_defaults, default={}, help="settings, as '{\"guidance\": 1.5}'")
@@ -82,9 +90,9 @@ def run(args: argparse.Namespace) -> None:
     check_target(args.out, args.force)
     sections = read_card(args.card) if args.card else {}
     bundle = find_bundle(args.bundle) if args.bundle else None
-    networks = read_networks(args.checkpoints, bundle)
+    networks = _networks(args.checkpoints, bundle)
     common: Precision = "float16" if args.half else "float32"
-    precisions = dict.fromkeys(KINDS, common) | dict.fromkeys(args.int8, "int8")
+    precisions = dict.fromkeys(networks.precisions, common) | dict.fromkeys(args.int8, "int8")
     stored = networks.rounded(precisions) if args.half or args.int8 else networks
     about = About(args.name, args.version, defaults=args.defaults)
     with staged(args.out, args.force) as folder:
@@ -99,8 +107,15 @@ def run(args: argparse.Namespace) -> None:
     sys.stdout.write(f"{args.out}: {args.name} {args.version}, {megabytes:.1f} MB\n")
 
 
+def _networks(checkpoints: list[Path], bundle: Path | None) -> Networks | NoteNetworks:
+    """Read the networks on mels, or on notes if one of the checkpoints is of these."""
+    if any(is_of_notes(path) for path in checkpoints):
+        return read_note_networks(checkpoints, bundle or find_bundle("mini"))
+    return read_networks(checkpoints, bundle)
+
+
 def _parity(
-    networks: Networks, stored: Networks, bundle: Bundle
+    networks: Networks | NoteNetworks, stored: Networks | NoteNetworks, bundle: Bundle
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Compare, print and check; return the rows with a table, and the worst of each graph.
 

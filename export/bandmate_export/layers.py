@@ -142,13 +142,22 @@ def frame_blocks(
 
     Only the convolutions over time see time last.
     """
-    x = _last(g, conv(g, _last(g, x), entry))
+    return layer_norm(g, _blocks(g, _last(g, conv(g, _last(g, x), entry)), blocks), norm)
+
+
+def convnext(g: Graph, x: str, blocks: nn.Sequential) -> str:
+    """Write ConvNeXt blocks on (B, width, N)."""
+    return _last(g, _blocks(g, _last(g, x), blocks))
+
+
+def _blocks(g: Graph, x: str, blocks: nn.Sequential) -> str:
+    """Write ConvNeXt blocks on (B, N, width)."""
     for block in blocks:
         assert isinstance(block, ConvNeXtBlock)
         h = layer_norm(g, _last(g, conv(g, _last(g, x), block.depthwise)), block.norm)
         h = pointwise(g, g.op("Gelu", pointwise(g, h, block.expand)), block.contract)
         x = g.op("Add", x, g.op("Mul", h, g.parameter(block, "scale")))
-    return layer_norm(g, x, norm)
+    return x
 
 
 def _last(g: Graph, x: str) -> str:

@@ -90,6 +90,18 @@ def read_networks(checkpoints: Sequence[Path], bundle: Path | None = None) -> Ne
     return Networks(spec, **modules, history=history)
 
 
+def bundle_module(folder: Path, kind: str) -> tuple[Any, dict[str, Any]]:
+    """Return a network of a bundle, and how it was trained.
+
+    Raises:
+        BundleError: if the bundle is damaged, or none of ours.
+    """
+    state = _bundle_state(folder, kind)
+    spec = ModelSpec.from_json(state["spec"])
+    history = {key: state[key] for key in HISTORY if key in state}
+    return _module(kind, state, folder, spec), history
+
+
 def _bundle_state(folder: Path, kind: str) -> dict[str, Any]:
     """Return what a checkpoint would hold of a bundle's network."""
     bundle = load_bundle(folder)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bandmate_export.networks import Networks
+from bandmate_export.notes.networks import NoteNetworks
 from bandmate_export.paper.networks import PaperNetworks
 from bandmate_server.bundle import Bundle
 from bandmate_server.devices import CPU
@@ -52,7 +53,9 @@ class Row:
     relative: float
 
 
-def compare(networks: Networks | PaperNetworks, bundle: Bundle, cases: Sequence[Case]) -> list[Row]:
+def compare(
+    networks: Networks | NoteNetworks | PaperNetworks, bundle: Bundle, cases: Sequence[Case]
+) -> list[Row]:
     """Run networks and graphs on the same random inputs.
 
     Raises:
@@ -114,10 +117,10 @@ def largest(rows: Iterable[Row]) -> dict[str, dict[str, float]]:
 
 
 def references(
-    networks: Networks | PaperNetworks,
+    networks: Networks | NoteNetworks | PaperNetworks,
 ) -> dict[str, Callable[[dict[str, Tensor]], Sequence[Tensor]]]:
     """Return for each graph a function that computes its outputs in torch."""
-    if isinstance(networks, PaperNetworks):
+    if not isinstance(networks, Networks):
         return networks.references()
     vae, vocoder = networks.vae, networks.vocoder
     mel = LogMel(networks.spec.mel)

@@ -54,11 +54,16 @@ class Known:
 def cumulative_alphas(schedule: ScheduleSpec) -> FloatArray:
     """Return abar of every training step (steps,), rounded to float32.
 
-    Source: the published configuration, beta linear in its square root.
+    Source: the published configuration, beta linear in its square root; of the rescaling, Lin
+    et al. 2024, "Common diffusion noise schedules and sample steps are flawed", algorithm 1.
     """
     ends = math.sqrt(schedule.beta_start), math.sqrt(schedule.beta_end)
     roots = np.linspace(*ends, schedule.steps)
-    return np.cumprod(1.0 - roots**2).astype(np.float32)
+    alphas = np.cumprod(1.0 - roots**2)
+    if schedule.rescaled:
+        signal = np.sqrt(alphas)
+        alphas = ((signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])) ** 2
+    return alphas.astype(np.float32)
 
 
 def reference_steps(alphas: FloatArray, count: int) -> list[Step]:
@@ -150,13 +155,14 @@ def dpm_step(
         x: noisy latents, any shape.
         x0: the estimate of the clean ones.
         step: from where to where.
-        earlier: estimate and step before this one; None makes this step first order, as is
-            the step to no noise at all, where the second-order term has no limit.
+        earlier: estimate and step before this one; None makes this step first order, as are
+            the step to no noise at all and the one after nothing but noise, where the
+            second-order term has no limit.
 
     Source: Lu et al. 2022 (DPM-Solver++), algorithm 2 (2M).
     """
     target = x0
-    if earlier is not None and step.alpha_prev < 1.0:
+    if earlier is not None and step.alpha_prev < 1.0 and earlier[1].alpha > 0.0:
         x0_earlier, step_earlier = earlier
         width = _log_snr(step.alpha_prev) - _log_snr(step.alpha)
         width_earlier = _log_snr(step.alpha) - _log_snr(step_earlier.alpha)

@@ -20,7 +20,7 @@ BACKING = "backing"  # a bounced mix of what is not given stem by stem
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz, of audio that goes in or out
 MAX_CHANNELS = 8
 
-Prediction = Literal["eps", "v"]
+Prediction = Literal["eps", "v", "clean"]
 Conditioning = Literal["mixture", "learnt"]
 
 
@@ -39,11 +39,15 @@ class MelSpec:
 
 @dataclass(frozen=True)
 class ScheduleSpec:
-    """Noise levels: beta from start to end, linear in its square root."""
+    """Noise levels: beta from start to end, linear in its square root.
+
+    `rescaled` moves them so that the last level holds no signal at all.
+    """
 
     steps: int = 1000
     beta_start: float = 0.0015
     beta_end: float = 0.0195
+    rescaled: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class ModelSpec:
     `conditioning` names the denoiser's inputs: "mixture" is the paper's (the mixture's
     latent, zeros for none), "learnt" adds the mixture's kind and known stems with a mask.
     `masks` is the grid of the separator's masks; None: the model has no separator.
+    `latent_cells` is the cells of a latent frame where they are no bands of the mel, but notes.
     """
 
     name: str
@@ -77,11 +82,12 @@ class ModelSpec:
     latent_ratio: int = 4  # mel frames, and mel bands, per latent cell
     latent_multiple: int = 8  # latent frames: every length is a multiple
     window_latents: int = 256  # latent frames in one window (10.24 s)
+    latent_cells: int | None = None
 
     @property
     def latent_bands(self) -> int:
         """Latent cells along frequency (F)."""
-        return self.mel.bands // self.latent_ratio
+        return self.latent_cells or self.mel.bands // self.latent_ratio
 
     @property
     def latent_hop(self) -> int:
@@ -109,8 +115,16 @@ class ModelSpec:
         return self.latent_multiple * self.latent_hop
 
     def to_json(self) -> dict[str, Any]:
-        """Return the spec as JSON values."""
-        return asdict(self)
+        """Return the spec as JSON values.
+
+        What came later is left out at its default, so that a bundle's hash stays what it was.
+        """
+        values = asdict(self)
+        if self.latent_cells is None:
+            del values["latent_cells"]
+        if not self.schedule.rescaled:
+            del values["schedule"]["rescaled"]
+        return values
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> ModelSpec:
@@ -133,4 +147,11 @@ class ModelSpec:
 MEL = MelSpec()
 PAPER = ModelSpec(name="paper")
 MINI = replace(PAPER, name="mini", prediction="v", conditioning="learnt", masks=BandSpec())
+NOTES = replace(
+    MINI,
+    prediction="clean",
+    latent_channels=2,
+    latent_cells=100,
+    schedule=ScheduleSpec(rescaled=True),
+)
 PRESETS = {"paper": PAPER, "mini": MINI}

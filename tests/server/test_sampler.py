@@ -22,7 +22,7 @@ from bandmate_server.sampler import (
     sample,
     trailing_steps,
 )
-from bandmate_server.spec import ScheduleSpec
+from bandmate_server.spec import MINI, NOTES, ModelSpec, ScheduleSpec
 
 ALPHAS = cumulative_alphas(ScheduleSpec())
 CASES = {
@@ -149,3 +149,33 @@ def test_full_noise_keeps_the_right_spread() -> None:
     steps = reference_steps(ALPHAS, 100)
     found = sample(gaussian_estimate, noise[100], steps, "ddim", 1.0, lambda k: noise[k])
     assert abs(float(found.std()) - gaussian_spread(steps[-1].alpha_prev)) < 0.05
+
+
+def test_a_rescaled_schedule_ends_in_nothing_but_noise() -> None:
+    found = cumulative_alphas(ScheduleSpec(rescaled=True))
+    assert found[-1] == 0.0
+    assert found[0] == pytest.approx(ALPHAS[0])
+    assert (np.diff(found) < 0).all()
+
+
+@pytest.mark.parametrize("solver", ["ddim", "dpm"])
+@pytest.mark.parametrize("count", [1, 2, 5, 25])
+def test_sampling_from_nothing_but_noise_finds_what_is_estimated(
+    solver: Solver, count: int
+) -> None:
+    alphas = cumulative_alphas(ScheduleSpec(rescaled=True))
+    clean, x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
+
+    def noise(draw: int) -> FloatArray:
+        return np.zeros_like(x)
+
+    found = sample(lambda _x, _t: clean, x, trailing_steps(alphas, count), solver, 0.0, noise)
+    np.testing.assert_allclose(found, clean, atol=1e-5)
+
+
+def test_a_spec_s_later_fields_leave_earlier_bundles_hashes_alone() -> None:
+    assert "latent_cells" not in MINI.to_json()
+    assert "rescaled" not in MINI.to_json()["schedule"]
+    assert NOTES.latent_bands == NOTES.latent_cells != MINI.latent_bands
+    for spec in (MINI, NOTES):
+        assert ModelSpec.from_json(spec.to_json()) == spec

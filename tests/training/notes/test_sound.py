@@ -11,7 +11,7 @@ import soundfile as sf
 import torch
 
 from bandmate_server.errors import CorpusError
-from bandmate_server.spec import MEL, MINI, STEMS
+from bandmate_server.spec import MEL, NOTES, STEMS
 from bandmate_training.notes import layout
 from bandmate_training.notes.config import NoteDecoderConfig
 from bandmate_training.notes.pairs import PlayedStems, find_noted_tracks
@@ -32,7 +32,7 @@ def test_waves_sound_where_their_notes_are(data: PlayedStems) -> None:
     batch = data[0]
     assert batch.notes.shape == (4, 2, FRAMES, layout.CELLS)
     assert sorted(batch.stem.tolist()) == list(range(len(STEMS)))
-    loud = batch.wave.reshape(4, FRAMES, MINI.latent_hop).abs().amax(-1)
+    loud = batch.wave.reshape(4, FRAMES, NOTES.latent_hop).abs().amax(-1)
     for row, stem in enumerate(batch.stem):
         if STEMS[int(stem)] == "drums":
             continue
@@ -57,7 +57,7 @@ def test_a_corpus_without_notes_is_named(tmp_path: Path) -> None:
 
 def test_timbre_is_standard_and_changes_slowly() -> None:
     torch.manual_seed(0)
-    timbre = Timbre(MINI, TINY).train()
+    timbre = Timbre(NOTES, TINY).train()
     mel = -6 + 3 * torch.randn(16, 4 * 128, 1) + torch.randn(16, 1, 64)
     code = timbre(mel)
     assert code.shape == (16, 128, layout.TIMBRE)
@@ -76,15 +76,15 @@ def test_timbre_fills_its_cells_and_no_others() -> None:
 
 
 def test_the_decoder_returns_mel_frames_for_every_latent_frame() -> None:
-    decoder = NoteDecoder(MINI, TINY).eval()
+    decoder = NoteDecoder(NOTES, TINY).eval()
     mel = decoder(torch.rand(2, 2, 16, layout.CELLS))
-    assert mel.shape == (2, 16 * MINI.latent_ratio, MINI.mel.bands)
+    assert mel.shape == (2, 16 * NOTES.latent_ratio, NOTES.mel.bands)
 
 
 def test_training_lowers_the_error_and_resumes_exactly(data: PlayedStems, tmp_path: Path) -> None:
     def train(name: str, steps: int, resume: bool = False) -> SoundTask:
         torch.manual_seed(0)
-        task = SoundTask(MINI, TINY, data[100])
+        task = SoundTask(NOTES, TINY, data[100])
         options = Options(
             tmp_path / name, 60, steps=steps, learning_rate=3e-3, warmup=1, workers=0,
             resume=resume,
@@ -93,7 +93,7 @@ def test_training_lowers_the_error_and_resumes_exactly(data: PlayedStems, tmp_pa
         return task
 
     torch.manual_seed(0)
-    before = SoundTask(MINI, TINY, data[100])
+    before = SoundTask(NOTES, TINY, data[100])
     errors = before.validate(before.model.eval())
     trained = train("whole", 50)
     train("parted", 11)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bandmate_server.spec import MINI, STEMS
+from bandmate_server.spec import NOTES, STEMS
 from bandmate_training.notes import layout, timbres
 from bandmate_training.notes.config import NoteDecoderConfig
 from bandmate_training.notes.dataset import NoteWindows, timbre_at
@@ -20,7 +20,7 @@ from bandmate_training.notes.sound import Timbre
 @pytest.fixture(scope="module")
 def songs(noted: Path) -> list[NoteSong]:
     torch.manual_seed(0)
-    timbre = Timbre(MINI, NoteDecoderConfig(32, 1, 32, 1, 2, 16)).eval()
+    timbre = Timbre(NOTES, NoteDecoderConfig(32, 1, 32, 1, 2, 16)).eval()
     return list(timbres.with_timbres(find_noted_tracks(noted, "train", 1.0), timbre))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bandmate_server.spec import MEL, MINI
+from bandmate_server.spec import MEL, NOTES
 from bandmate_training.notes import front, layout
 from bandmate_training.notes.config import TranscriberConfig
 from bandmate_training.notes.figures import agreement
@@ -31,7 +31,7 @@ def data(noted: Path) -> PlayedSources:
 
 @pytest.mark.parametrize("key", [33, 57, 81, 105])
 def test_a_tone_is_strongest_at_its_key(key: int) -> None:
-    t = torch.arange(16 * MINI.latent_hop) / MEL.sample_rate
+    t = torch.arange(16 * NOTES.latent_hop) / MEL.sample_rate
     wave = 0.3 * torch.sin(2 * torch.pi * 440 * 2 ** ((key - 69) / 12) * t)
     levels = front.PitchSpectrum()(wave[None])[0]
     assert levels.shape == (16 * front.PER_FRAME, front.BINS)
@@ -40,7 +40,7 @@ def test_a_tone_is_strongest_at_its_key(key: int) -> None:
 
 
 def test_a_click_is_loudest_in_its_own_hop() -> None:
-    wave = torch.zeros(1, 16 * MINI.latent_hop)
+    wave = torch.zeros(1, 16 * NOTES.latent_hop)
     wave[0, 15 * front.HOP + front.HOP // 2] = 1.0
     levels = front.PitchSpectrum()(wave)[0]
     assert int(levels[:, -1].argmax()) == 15
@@ -57,7 +57,7 @@ def test_outputs_are_the_notes_of_latents() -> None:
 
 def test_a_new_transcriber_finds_next_to_nothing() -> None:
     torch.manual_seed(0)
-    chance = Transcriber(TINY)(torch.randn(1, 8 * MINI.latent_hop)).sigmoid()
+    chance = Transcriber(TINY)(torch.randn(1, 8 * NOTES.latent_hop)).sigmoid()
     assert chance.shape == (1, 8, OUTPUTS)
     assert chance[..., layout.PITCHES : layout.CELLS].max() < 0.01
 

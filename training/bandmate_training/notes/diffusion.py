@@ -9,12 +9,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from bandmate_server.spec import MINI
-from bandmate_training.diffusion import alphas_cumprod
+from bandmate_server.sampler import cumulative_alphas
+from bandmate_server.spec import NOTES
 from bandmate_training.notes.layout import note_count
 
 SCALE = 3.0  # of notes, so that one stands out of noise of deviation one; timbres keep theirs
-LEVELS = MINI.schedule.steps
+LEVELS = NOTES.schedule.steps
 
 
 def scaled(values: Tensor) -> Tensor:
@@ -30,14 +30,8 @@ def unscaled(latents: Tensor) -> Tensor:
 
 
 def signal_shares() -> Tensor:
-    """Return alpha (LEVELS,) of every noise level; the last is 0.
-
-    Source: Lin et al. 2024, "Common diffusion noise schedules and sample steps are flawed",
-    algorithm 1.
-    """
-    alpha = alphas_cumprod(MINI.schedule).double().sqrt()
-    first, last = alpha[0], alpha[-1]
-    return ((alpha - last) * first / (first - last)).float()
+    """Return alpha (LEVELS,) of every noise level; the last is 0."""
+    return torch.from_numpy(cumulative_alphas(NOTES.schedule)).double().sqrt().float()
 
 
 def angle_of(alpha: Tensor) -> Tensor:

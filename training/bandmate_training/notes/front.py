@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bandmate_server.spec import MINI
+from bandmate_server.spec import NOTES
 from bandmate_training.notes.layout import LOWEST
 
 PER_SEMITONE = 3
@@ -17,9 +17,9 @@ BINS = SEMITONES * PER_SEMITONE
 CYCLES = 34.0  # of a bin's tone in its window: neighbours a semitone away are told apart
 LENGTHS = (640, 4096)  # samples, the shortest and the longest window
 PER_FRAME = 2  # spectra in a latent frame
-HOP = MINI.latent_hop // PER_FRAME  # samples
+HOP = NOTES.latent_hop // PER_FRAME  # samples
 FLOOR = 1e-4  # magnitude of a full-scale sine is 0.5
-_MEAN, _DEVIATION = -6.5, 2.0  # bring levels near zero mean and unit variance
+LEVEL_MEAN, LEVEL_DEVIATION = -6.5, 2.0  # bring levels near zero mean and unit variance
 
 
 def frequencies() -> Tensor:
@@ -30,7 +30,7 @@ def frequencies() -> Tensor:
 
 def kernels() -> Tensor:
     """Return windowed cosines, then sines (2 BINS, 1, longest window)."""
-    rate, (shortest, longest) = MINI.mel.sample_rate, LENGTHS
+    rate, (shortest, longest) = NOTES.mel.sample_rate, LENGTHS
     frequency = frequencies()[:, None]
     length = (CYCLES * rate / frequency).clamp(shortest, longest)
     time = torch.arange(longest, dtype=torch.float64) - longest / 2
@@ -60,4 +60,4 @@ class PitchSpectrum(nn.Module):
         real, imaginary = parts.chunk(2, dim=1)
         power = real.square() + imaginary.square()
         level = 0.5 * (power + FLOOR**2).log()
-        return ((level - _MEAN) / _DEVIATION).transpose(1, 2)
+        return ((level - LEVEL_MEAN) / LEVEL_DEVIATION).transpose(1, 2)

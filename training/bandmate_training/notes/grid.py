@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bandmate_server.spec import MINI
+from bandmate_server.spec import NOTES
 from bandmate_training.notes.layout import (
     CELLS,
     DRUMS,
@@ -25,7 +25,7 @@ from bandmate_training.notes.layout import (
 from bandmate_training.notes.songs import Notes
 
 FloatArray = npt.NDArray[np.float32]
-FRAME = MINI.latent_hop / MINI.mel.sample_rate  # seconds
+FRAME = NOTES.latent_hop / NOTES.mel.sample_rate  # seconds
 SOFTEST = 0.3  # height of the softest onset; the loudest is 1
 STRIKE = 0.1  # seconds, nominal length of a drum stroke
 _GAP = 0.1  # frames between a note and the next of its key

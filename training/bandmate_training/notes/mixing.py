@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from bandmate_server.spec import MINI
+from bandmate_server.spec import NOTES
 from bandmate_training import augment
 from bandmate_training.corpus.score import Rng
 from bandmate_training.notes.grid import FRAME, FloatArray, folded, planes, window
@@ -48,7 +48,7 @@ class PlayedSources(Dataset[Played]):
         chosen = [str(rng.choice(names))]
         if rng.random() >= SINGLE:
             chosen = [name for name in names if rng.random() < KEPT] or chosen
-        hop = MINI.latent_hop
+        hop = NOTES.latent_hop
         last = one.track.samples // hop - self.frames
         start = int(rng.integers(max(last, 0) + 1))
         wave = np.zeros(self.frames * hop, np.float32)

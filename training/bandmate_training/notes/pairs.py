@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from bandmate_server.errors import CorpusError
-from bandmate_server.spec import MINI, STEMS
+from bandmate_server.spec import NOTES, STEMS
 from bandmate_training import augment
 from bandmate_training.corpus.note_files import read_notes
 from bandmate_training.corpus.score import Rng
@@ -55,7 +55,7 @@ def find_noted_tracks(corpus: Path, split: str, seconds: float) -> list[NotedTra
         CorpusError: if there is none, or a file is unreadable.
     """
     found = []
-    for track in find_tracks(corpus, split, round(seconds * MINI.mel.sample_rate)):
+    for track in find_tracks(corpus, split, round(seconds * NOTES.mel.sample_rate)):
         paths = {source: track.folder / f"{source}.mid" for source in SOURCES}
         notes = {s: as_notes(read_notes(path)) for s, path in paths.items() if path.is_file()}
         one = NotedTrack(track, notes)
@@ -99,7 +99,7 @@ class PlayedStems(Dataset[Played]):
             if wanted in one.stems:
                 break
         stem = wanted if wanted in one.stems else one.stems[0]
-        hop = MINI.latent_hop
+        hop = NOTES.latent_hop
         last = one.track.samples // hop - self.frames
         start = int(rng.integers(max(last, 0) + 1))
         wave = one.track.read(stem, start * hop, self.frames * hop)

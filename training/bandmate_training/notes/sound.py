@@ -13,7 +13,7 @@ from bandmate_training.notes.layout import CELLS, PITCHES, SUSTAIN, TIMBRE
 
 MEL_MEAN, MEL_STD = -5.0, 3.0  # brings log-mels near zero mean and unit variance
 REACH = 64  # latent frames, about, over which timbre is averaged: it changes slowly
-_LEAST = 1e-3  # weight of a frame of silence
+LEAST_WEIGHT = 1e-3  # weight of a frame of silence
 
 
 class Timbre(nn.Module):
@@ -38,7 +38,7 @@ class Timbre(nn.Module):
         h = self.entry(((log_mel - MEL_MEAN) / MEL_STD).transpose(1, 2))
         code = self.exit(self.blocks(h)).float()
         loudness = log_mel.exp().mean(-1, keepdim=True).sqrt().transpose(1, 2)
-        weight = F.avg_pool1d(loudness, self.ratio)[..., : code.shape[-1]] + _LEAST
+        weight = F.avg_pool1d(loudness, self.ratio)[..., : code.shape[-1]] + LEAST_WEIGHT
         code = code[..., : weight.shape[-1]]
         mean = _smooth(code * weight) / _smooth(weight)
         standard: Tensor = self.standard(mean)

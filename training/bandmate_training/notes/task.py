@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bandmate_server.spec import MINI, STEMS
+from bandmate_server.spec import NOTES, STEMS
 from bandmate_training.conditions import BACKING, FULL, Plan, draw_plan
 from bandmate_training.layers import autocast
 from bandmate_training.notes.config import NoteDenoiserConfig
@@ -49,7 +49,7 @@ def activity(notes: Tensor) -> Tensor:
     onsets = notes[..., : note_count()] * torch.from_numpy(onset_cells())
     stems = torch.from_numpy(packed_stems()[: note_count()])
     sums = torch.zeros(len(notes), len(STEMS)).index_add(1, stems, onsets.sum(1))
-    return (sums / (notes.shape[1] * MINI.latent_hop / MINI.mel.sample_rate)).log1p()
+    return (sums / (notes.shape[1] * NOTES.latent_hop / NOTES.mel.sample_rate)).log1p()
 
 
 class NoteTask:
@@ -77,7 +77,7 @@ class NoteTask:
         """Describe the network."""
         return {
             "kind": "note-denoiser",
-            "spec": MINI.to_json(),
+            "spec": NOTES.to_json(),
             "config": asdict(self.config),
         }
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from bandmate_server.spec import MINI, STEMS
+from bandmate_server.spec import NOTES, STEMS
 from bandmate_training.checkpoint import load_module
 from bandmate_training.corpus.build import SPLITS
 from bandmate_training.layers import autocast
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         BandmateError: if the corpus has no notes, or the checkpoint does not fit.
     """
-    decoder = NoteDecoder(MINI, NOTE_DECODER)
+    decoder = NoteDecoder(NOTES, NOTE_DECODER)
     load_module(args.decoder, "note-decoder", decoder)
     args.out.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 def with_timbres(tracks: Iterable[NotedTrack], timbre: Timbre) -> Iterator[NoteSong]:
     """Yield the tracks as songs with the timbres of the stems that play."""
-    mel = LogMel(MINI.mel)
+    mel = LogMel(NOTES.mel)
     for one in tracks:
         notes = {source: one.notes.get(source, as_notes([])) for source in SOURCES}
         codes = {
@@ -67,13 +67,13 @@ def with_timbres(tracks: Iterable[NotedTrack], timbre: Timbre) -> Iterator[NoteS
             for stem in STEMS
             if len(notes[stem])
         }
-        yield NoteSong(one.track.samples / MINI.mel.sample_rate, notes, codes)
+        yield NoteSong(one.track.samples / NOTES.mel.sample_rate, notes, codes)
 
 
 @torch.no_grad()
 def code_of(wave: FloatArray, mel: LogMel, timbre: Timbre) -> FloatArray:
     """Return the timbre (n, TIMBRE) of a wave (N,) at every TIMBRE_STEP seconds from 0."""
-    rest = -len(wave) % MINI.block_samples
+    rest = -len(wave) % NOTES.block_samples
     log_mel = mel(torch.from_numpy(np.pad(wave, (0, rest)))[None])
     with autocast():
         code: FloatArray = timbre(log_mel)[0].numpy()

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from bandmate_server.errors import SettingsError
-from bandmate_server.spec import MINI
+from bandmate_server.spec import NOTES
 from bandmate_training.notes.config import NOTE_DECODER, NOTE_DENOISER, TRANSCRIBER
 from bandmate_training.notes.dataset import NoteWindows
 from bandmate_training.notes.grid import FRAME
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, network: str) -> int:
 def _denoiser(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
     songs = load_songs(args.songs, "train")
     held_out = load_songs(args.songs, "validation")
-    frames = MINI.window_latents
+    frames = NOTES.window_latents
     prior = NoteWindows(songs, PRIOR_EXAMPLES, frames, _PRIOR_SEED)[0]
     checked = NoteWindows(held_out, VALIDATION_EXAMPLES, frames, _VALIDATION_SEED, varied=False)
     task = NoteTask(NOTE_DENOISER, prior, checked[0])
@@ -92,8 +92,10 @@ def _decoder(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
     seconds = 2 * DECODER_FRAMES * FRAME
     tracks = find_noted_tracks(args.corpus, "train", seconds)
     held_out = find_noted_tracks(args.corpus, "validation", seconds)
-    checked = PlayedStems(held_out, VALIDATION_EXAMPLES, MINI.window_latents, _VALIDATION_SEED, 0.0)
-    task = SoundTask(MINI, NOTE_DECODER, checked[0])
+    checked = PlayedStems(
+        held_out, VALIDATION_EXAMPLES, NOTES.window_latents, _VALIDATION_SEED, 0.0
+    )
+    task = SoundTask(NOTES, NOTE_DECODER, checked[0])
     return task, PlayedStems(tracks, args.batch, DECODER_FRAMES, args.seed)
 
 
@@ -101,7 +103,7 @@ def _encoder(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
     seconds = 2 * ENCODER_FRAMES * FRAME
     tracks = find_noted_tracks(args.corpus, "train", seconds)
     held_out = find_noted_tracks(args.corpus, "validation", seconds)
-    frames = MINI.window_latents
+    frames = NOTES.window_latents
     checked = PlayedSources(held_out, 2 * VALIDATION_EXAMPLES, frames, _VALIDATION_SEED, 0.0)
     task = TranscriberTask(TRANSCRIBER, checked[0])
     return task, PlayedSources(tracks, args.batch, ENCODER_FRAMES, args.seed)

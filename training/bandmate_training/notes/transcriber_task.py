@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bandmate_server.spec import MINI
+from bandmate_server.spec import NOTES
 from bandmate_training.layers import autocast
 from bandmate_training.notes.config import TranscriberConfig
 from bandmate_training.notes.figures import agreement
@@ -41,7 +41,7 @@ class TranscriberTask:
         """Describe the network."""
         return {
             "kind": "note-encoder",
-            "spec": MINI.to_json(),
+            "spec": NOTES.to_json(),
             "config": asdict(self.config),
         }
 

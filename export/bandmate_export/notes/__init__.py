@@ -1,0 +1,1 @@
+"""Graphs of the networks on notes, behind the same inputs and outputs as those on mels."""

@@ -1,0 +1,156 @@
+"""The graphs of the networks on notes compute what the networks do, at several sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from bandmate_export.cli import main
+from bandmate_export.notes.denoiser import denoise, denoiser_graph
+from bandmate_export.notes.encoder import NoteEncoder, encoder_graph
+from bandmate_export.notes.sound import decode, decoder_graph
+from bandmate_export.parity import Case, inputs
+from bandmate_export.weights import Precision, rounded
+from bandmate_server import PartSettings, add
+from bandmate_server.graphs import graph_shapes
+from bandmate_server.session import open_model
+from bandmate_server.spec import NOTES
+from bandmate_training.mel import LogMel
+from bandmate_training.notes.config import (
+    NoteDecoderConfig,
+    NoteDenoiserConfig,
+    TranscriberConfig,
+)
+from bandmate_training.notes.network import NoteDenoiser
+from bandmate_training.notes.sound import NoteDecoder
+from bandmate_training.notes.transcriber import Transcriber
+
+CASES = (Case(1, 8), Case(3, 24), Case(1, 256), Case(2, 40, 2))
+FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+LIMIT = 1e-4
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Iterator[None]:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        yield
+
+
+def shaken(module: nn.Module) -> nn.Module:
+    """Give every weight a value, so that no branch is the identity."""
+    for parameter in module.parameters():
+        parameter.add_(0.05 * torch.randn_like(parameter))
+    for name, buffer in module.named_buffers():
+        if name.endswith("running_var"):
+            buffer.fill_(0.7)
+        elif name.endswith(("running_mean", "prior", "usual")):
+            buffer.add_(torch.randn_like(buffer))
+    return module.eval().requires_grad_(False)
+
+
+def run(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Run a graph; its inputs and outputs must be those of the engine's contract."""
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    expected = graph_shapes(model.graph.name, NOTES)
+    for values, shapes in zip((session.get_inputs(), session.get_outputs()), expected, strict=True):
+        assert {value.name for value in values} == set(shapes)
+        for value in values:
+            fixed = [want for want in zip(value.shape, shapes[value.name], strict=True)
+                     if want[1] is not None]  # fmt: skip
+            assert all(have == want for have, want in fixed)
+    found: list[np.ndarray] = session.run(list(expected[1]), feeds)
+    return found
+
+
+def near(found: np.ndarray, expected: torch.Tensor) -> bool:
+    want = expected.numpy()
+    assert found.shape == want.shape
+    return bool(np.linalg.norm(found - want) <= LIMIT * np.linalg.norm(want))
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+def test_the_denoiser_s_graph(case: Case, precision: Precision) -> None:
+    network = shaken(NoteDenoiser(NoteDenoiserConfig(64, 2, 32, 2)))
+    assert isinstance(network, NoteDenoiser)
+    stored = rounded(network, precision)
+    feeds = inputs("denoiser", NOTES, case)
+    tensors = {k: torch.from_numpy(v) for k, v in feeds.items() if k not in ("level", "sigma")}
+    [found] = run(denoiser_graph(stored, NOTES, precision), feeds)
+    assert near(found, denoise(stored, **tensors))
+
+
+def test_a_single_level_without_signal_is_understood() -> None:
+    network = shaken(NoteDenoiser(NoteDenoiserConfig(64, 1, 32, 2)))
+    assert isinstance(network, NoteDenoiser)
+    feeds = inputs("denoiser", NOTES, Case(1, 8))
+    feeds["alpha"][:] = 0
+    [found] = run(denoiser_graph(network, NOTES, "float32"), feeds)
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("case", CASES[:3])
+def test_the_decoder_s_graph(case: Case) -> None:
+    network = shaken(NoteDecoder(NOTES, NoteDecoderConfig(32, 2, 32, 1, 2, 16)))
+    assert isinstance(network, NoteDecoder)
+    feeds = inputs("decoder", NOTES, case)
+    [found] = run(decoder_graph(network, NOTES, "float32"), feeds)
+    assert near(found, decode(network, torch.from_numpy(feeds["latent"])))
+
+
+@pytest.mark.parametrize("case", CASES[:3])
+def test_the_encoder_s_graph(case: Case) -> None:
+    timbre = NoteDecoder(NOTES, NoteDecoderConfig(32, 1, 32, 1, 2, 16)).timbre
+    network = shaken(NoteEncoder(Transcriber(TranscriberConfig(4, 8, 32, 1, 2)), timbre))
+    assert isinstance(network, NoteEncoder)
+    feeds = inputs("encoder", NOTES, case)
+    expected = network(torch.from_numpy(feeds["wave"]), LogMel(NOTES.mel))
+    for have, want in zip(
+        run(encoder_graph(network, NOTES, "float32"), feeds), expected, strict=True
+    ):
+        assert near(have, want)
+
+
+def checkpoint(path: Path, kind: str, module: nn.Module, config: Any) -> Path:
+    state = {"kind": kind, "spec": NOTES.to_json(), "config": asdict(config), "step": 7}
+    torch.save({**state, "average": module.state_dict(), "minutes": 1.0, "seed": 0}, path)
+    return path
+
+
+def test_checkpoints_become_a_bundle_that_makes_parts(tmp_path: Path) -> None:
+    tiny = NoteDenoiserConfig(64, 1, 32, 2), TranscriberConfig(4, 8, 32, 1, 2)
+    sound = NoteDecoderConfig(32, 1, 32, 1, 2, 16)
+    made = [
+        checkpoint(tmp_path / "a.pt", "note-denoiser", shaken(NoteDenoiser(tiny[0])), tiny[0]),
+        checkpoint(tmp_path / "b.pt", "note-encoder", shaken(Transcriber(tiny[1])), tiny[1]),
+        checkpoint(tmp_path / "c.pt", "note-decoder", shaken(NoteDecoder(NOTES, sound)), sound),
+    ]
+    out = tmp_path / "notes"
+    assert main([*map(str, made), "--out", str(out), "--half", "--int8", "denoiser"]) == 0
+    model = open_model(out, "cpu")
+    assert model.spec == NOTES and model.bundle.mask_speeds == (1.0, 0.93, 1.07)
+    card = (out / "MODEL_CARD.md").read_text()
+    assert "| encoder |" in card and "| denoiser |" in card
+    wave: FloatArray = torch.randn(NOTES.window_samples).mul(0.1).numpy()
+    found = add(model, {"drums": wave}, NOTES.mel.sample_rate, ("guitar",), PartSettings(steps=2))
+    assert set(found) == {"guitar"}
+    assert found["guitar"].shape[0] == len(wave) and np.isfinite(found["guitar"]).all()
+
+
+def test_a_missing_network_on_notes_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = NoteDenoiserConfig(64, 1, 32, 2)
+    made = checkpoint(tmp_path / "a.pt", "note-denoiser", NoteDenoiser(tiny), tiny)
+    assert main([str(made), "--out", str(tmp_path / "out")]) == 1
+    assert "no checkpoint of the note-encoder and the note-decoder" in capsys.readouterr().err
