@@ -31,12 +31,12 @@ from numpy.typing import NDArray
 
 from bandmate_export.paper.unet import denoiser_graph
 from bandmate_export.storage import write_graph
-from bandmate_server.devices import CPU
-from bandmate_server.graphs import open_session
-from bandmate_server.sampler import cumulative_alphas
+from bandmate_server.model.devices import CPU
+from bandmate_server.model.graphs import open_session
+from bandmate_server.model.schedule import cumulative_alphas
 from bandmate_server.spec import PAPER
 from bandmate_training.paper.config import UNET
-from bandmate_training.paper.rule import fill
+from bandmate_training.paper.deterministic_weights import fill
 from bandmate_training.paper.unet import UNet
 
 WAYS = ("materialised", "torch", "onnxruntime")

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from bandmate_bridge.client import Client, connect
-from bandmate_bridge.job_events import Progress
+from bandmate_bridge.client import Client, Progress, connect
 
 QUESTIONS = 500
 BEATS = 20  # progress events that are timed

@@ -14,11 +14,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bandmate_server.arrays import FloatArray
-from bandmate_server.bundle import list_bundles
-from bandmate_server.graphs import graph_shapes
-from bandmate_server.mel import filter_bank
-from bandmate_server.session import Model, open_model
+from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.model.bundle import list_bundles
+from bandmate_server.model.graphs import graph_shapes
+from bandmate_server.model.mel import filter_bank
+from bandmate_server.model.model import Model, open_model
 from bandmate_server.spec import MINI, PAPER, ModelSpec
 
 HEAD = replace(MINI, name="fake")

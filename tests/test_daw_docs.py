@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bandmate_bridge.arguments import build_parser
-from bandmate_bridge.daw_install import scripts_folder
-from bandmate_bridge.ui_scripts import script_name
+from bandmate_bridge.arguments.parser import build_parser
+from bandmate_bridge.daw.ardour_scripts import script_name
+from bandmate_bridge.daw.files import scripts_folder
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = ("ardour.md", "reaper.md", "audacity.md", "plugin.md", "any-daw.md")

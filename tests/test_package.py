@@ -77,7 +77,7 @@ def test_scripts_for_daws_are_in_wheel_and_sdist(dist: Path) -> None:
     assert len(scripts) >= 14
     for path in scripts:
         name = path.relative_to(ROOT / "plugin_bridge").as_posix()
-        assert f"bandmate_bridge/daw/{name}" in wheel_names(dist)
+        assert f"bandmate_bridge/daw/scripts/{name}" in wheel_names(dist)
         assert f"plugin_bridge/{name}" in sdist_names(dist)
 
 
@@ -131,7 +131,7 @@ def test_constraints_pin_every_direct_dependency_exactly() -> None:
 
 def test_commands_start_without_what_takes_long_to_load() -> None:
     slow = "{'scipy', 'torch', 'pedalboard', 'ray', 'sounddevice'}"
-    for module in ("bandmate_bridge.separate_command", "bandmate_bridge.batch_command"):
+    for module in ("bandmate_bridge.commands.separate", "bandmate_bridge.commands.batch"):
         code = f"import sys, {module}; print(*sorted({slow} & set(sys.modules)))"
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from bandmate_bridge.arguments import build_parser
+from bandmate_bridge.arguments.parser import build_parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

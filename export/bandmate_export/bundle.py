@@ -13,18 +13,19 @@ from typing import Any
 
 import onnx
 
+from bandmate_export.mini.separator import separator_graph
+from bandmate_export.mini.unet import denoiser_graph
+from bandmate_export.mini.vae import decoder_graph, encoder_graph
+from bandmate_export.mini.vocoder import vocoder_graph
 from bandmate_export.networks import Networks
 from bandmate_export.notes.networks import NoteNetworks
 from bandmate_export.paper.networks import PaperNetworks
-from bandmate_export.separator import separator_graph
 from bandmate_export.storage import write_file, write_graph
-from bandmate_export.unet import denoiser_graph
-from bandmate_export.vae import decoder_graph, encoder_graph
-from bandmate_export.vocoder import vocoder_graph
 from bandmate_export.weights import precision_words
-from bandmate_server.bundle import MANIFEST, hash_file
 from bandmate_server.errors import OutputError
-from bandmate_server.graphs import graph_names
+from bandmate_server.files import hash_file
+from bandmate_server.model.bundle import MANIFEST
+from bandmate_server.model.graphs import graph_names
 
 AnyNetworks = Networks | NoteNetworks | PaperNetworks
 CARD = "MODEL_CARD.md"

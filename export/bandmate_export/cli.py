@@ -29,8 +29,8 @@ from bandmate_export.notes.networks import (
 )
 from bandmate_export.storage import write_file
 from bandmate_export.weights import Precision
-from bandmate_server.bundle import Bundle, find_bundle, load_bundle
 from bandmate_server.errors import BandmateError, SettingsError
+from bandmate_server.model.bundle import Bundle, find_bundle, load_bundle
 from bandmate_server.options import ETA, GUIDANCE, STEPS
 
 PARITY = "parity.json"

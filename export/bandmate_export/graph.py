@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from bandmate_export.storage import LARGEST_WHOLE, weight_bytes
 from bandmate_export.weights import Precision, channel_scales, codes, stored_as
-from bandmate_server.bundle import METADATA_KEY
+from bandmate_server.model.bundle import METADATA_KEY
 from bandmate_server.spec import ModelSpec
-from bandmate_training.checkpoint import SCALE_PREFIX
+from bandmate_training.networks.weights import SCALE_PREFIX
 
 OPSET = 20  # of ai.onnx
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators, there on every provider

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bandmate_export.graph import Graph
-from bandmate_training.layers import ConvNeXtBlock
+from bandmate_training.networks.layers import ConvNeXtBlock
 
 
 def conv(g: Graph, x: str, module: nn.Module) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bandmate_export.fourier import hann, power_spectrum
 from bandmate_export.graph import Graph
-from bandmate_server.mel import filter_bank
+from bandmate_server.model.mel import filter_bank
 from bandmate_server.spec import MelSpec
 
 

@@ -11,16 +11,21 @@ import torch
 from torch import nn
 
 from bandmate_export.weights import Precision, rounded
-from bandmate_server.bundle import load_bundle
 from bandmate_server.errors import BundleError, CheckpointError
+from bandmate_server.model.bundle import load_bundle
 from bandmate_server.spec import ModelSpec
-from bandmate_training.checkpoint import bundle_weights, fingerprint
-from bandmate_training.config import DenoiserConfig, SeparatorConfig, VaeConfig, VocoderConfig
-from bandmate_training.denoiser import Denoiser
-from bandmate_training.separator import Separator
-from bandmate_training.trainer import read_checkpoint
-from bandmate_training.vae import Vae
-from bandmate_training.vocoder import Vocoder
+from bandmate_training.networks.checkpoint_file import fingerprint, read_checkpoint
+from bandmate_training.networks.config import (
+    DenoiserConfig,
+    SeparatorConfig,
+    VaeConfig,
+    VocoderConfig,
+)
+from bandmate_training.networks.denoiser import Denoiser
+from bandmate_training.networks.separator import Separator
+from bandmate_training.networks.vae import Vae
+from bandmate_training.networks.vocoder import Vocoder
+from bandmate_training.networks.weights import bundle_weights
 
 KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "vae": (Vae, VaeConfig),

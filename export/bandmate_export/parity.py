@@ -15,14 +15,14 @@ from torch import Tensor
 from bandmate_export.networks import Networks
 from bandmate_export.notes.networks import NoteNetworks
 from bandmate_export.paper.networks import PaperNetworks
-from bandmate_server.bundle import Bundle
-from bandmate_server.devices import CPU
 from bandmate_server.errors import ExportError
-from bandmate_server.graphs import check_shapes, graph_shapes, open_session
-from bandmate_server.sampler import cumulative_alphas
+from bandmate_server.model.bundle import Bundle
+from bandmate_server.model.devices import CPU
+from bandmate_server.model.graphs import check_shapes, graph_shapes, open_session
+from bandmate_server.model.schedule import cumulative_alphas
 from bandmate_server.spec import ModelSpec
-from bandmate_training.diffusion import clean_from_velocity
-from bandmate_training.mel import LogMel
+from bandmate_training.learning.diffusion import clean_from_velocity
+from bandmate_training.networks.mel import LogMel
 
 LIMIT = 1e-4  # relative error above which nothing is exported
 SEED = 0

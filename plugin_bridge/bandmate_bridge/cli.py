@@ -7,27 +7,33 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from bandmate_bridge.arguments import build_parser
-from bandmate_bridge.console import fail, note, prepare_streams, reader_has_gone, say_json
-from bandmate_bridge.interrupts import Interrupt
-from bandmate_bridge.parsing import UsageError
+from bandmate_bridge.arguments.parser import build_parser
+from bandmate_bridge.arguments.parsing import UsageError
+from bandmate_bridge.terminal.console import (
+    prepare_streams,
+    print_error,
+    print_json,
+    print_note,
+    reader_has_gone,
+)
+from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_server.errors import BandmateError, Cancelled
 
 DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
 PARTS = ("add", "fill", "vary", "generate")
 TOLD = ("doctor", "models", "chains", "daw", "send")  # whose result is what they print
 MODULES = {  # command -> the module whose `run` does it
-    "separate": "separate_command",
-    **dict.fromkeys(PARTS, "part_command"),
-    "batch": "batch_command",
-    "chains": "chains_command",
-    "serve": "serve_command",
-    "send": "send_command",
-    "daw": "daw_command",
-    "capture": "capture_command",
-    "play": "play_command",
+    "separate": "separate",
+    **dict.fromkeys(PARTS, "parts"),
+    "batch": "batch",
+    "chains": "chains",
+    "serve": "serve",
+    "send": "send",
+    "daw": "daw",
+    "capture": "capture",
+    "play": "play",
     "doctor": "doctor",
-    "models": "models_command",
+    "models": "models",
 }
 
 
@@ -52,18 +58,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     """Import the command that is run, and no other: `--help` and wrong usage answer at once."""
-    module = importlib.import_module(f"bandmate_bridge.{MODULES[options.command]}")
+    module = importlib.import_module(f"bandmate_bridge.commands.{MODULES[options.command]}")
     status: int = module.run(options, interrupt)
     return status
 
 
 def _ended(status: int, message: str, wants_json: bool) -> int:
     if status == CANCELLED:
-        note(message)
+        print_note(message)
     else:
-        fail(message)
+        print_error(message)
     if wants_json:
-        say_json({"ok": False, "error": message, "cancelled": status == CANCELLED})
+        print_json({"ok": False, "error": message, "cancelled": status == CANCELLED})
     return status
 
 

@@ -18,11 +18,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bandmate_server.part_files import add_files, fill_file, generate_files, vary_file
-    from bandmate_server.part_tasks import add, fill, generate, vary
-    from bandmate_server.session import open_model
+    from bandmate_server.model.model import open_model
+    from bandmate_server.parts.api import add, fill, generate, vary
+    from bandmate_server.parts.files import add_files, fill_file, generate_files, vary_file
+    from bandmate_server.separation.api import separate, separate_file
     from bandmate_server.settings import PartSettings, SeparateSettings
-    from bandmate_server.tasks import separate, separate_file
 
 __all__ = [
     "PartSettings",
@@ -40,11 +40,11 @@ __all__ = [
     "vary_file",
 ]
 _ROOMS = {
-    "part_files": ("add_files", "fill_file", "generate_files", "vary_file"),
-    "part_tasks": ("add", "fill", "generate", "vary"),
-    "session": ("open_model",),
+    "parts.files": ("add_files", "fill_file", "generate_files", "vary_file"),
+    "parts.api": ("add", "fill", "generate", "vary"),
+    "model.model": ("open_model",),
     "settings": ("PartSettings", "SeparateSettings"),
-    "tasks": ("separate", "separate_file"),
+    "separation.api": ("separate", "separate_file"),
 }
 
 

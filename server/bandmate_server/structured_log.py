@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 FACTS = ("job", "peer", "address", "code")
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """Formats records as JSON lines: time, level, process, what happened, and its facts."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -31,7 +31,7 @@ class JsonLines(logging.Formatter):
 def start_logging(verbose: bool) -> None:
     """Send the log of all modules to stderr; `verbose` adds every request."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonFormatter())
     root = logging.getLogger("bandmate_server")
     root.handlers = [handler]
     root.propagate = False

@@ -12,11 +12,16 @@ from torch import nn
 from bandmate_export import parity
 from bandmate_export.cli import main
 from bandmate_server.spec import MINI, ModelSpec
-from bandmate_training.config import DenoiserConfig, SeparatorConfig, VaeConfig, VocoderConfig
-from bandmate_training.denoiser import Denoiser
-from bandmate_training.separator import Separator
-from bandmate_training.vae import Vae
-from bandmate_training.vocoder import Vocoder
+from bandmate_training.networks.config import (
+    DenoiserConfig,
+    SeparatorConfig,
+    VaeConfig,
+    VocoderConfig,
+)
+from bandmate_training.networks.denoiser import Denoiser
+from bandmate_training.networks.separator import Separator
+from bandmate_training.networks.vae import Vae
+from bandmate_training.networks.vocoder import Vocoder
 
 VAE = VaeConfig(width=16, encoder_blocks=1, decoder_blocks=2)
 DENOISER = DenoiserConfig(

@@ -12,10 +12,10 @@ from torch import nn
 from bandmate_export.bundle import staged
 from bandmate_export.networks import read_networks
 from bandmate_export.weights import rounded, stored_as
-from bandmate_server.bundle import METADATA_KEY, load_bundle, verify_bundle
 from bandmate_server.errors import CheckpointError, OutputError
+from bandmate_server.model.bundle import METADATA_KEY, load_bundle, verify_bundle
 from bandmate_server.spec import MINI
-from bandmate_training.checkpoint import bundle_weights, load_module
+from bandmate_training.networks.weights import bundle_weights, load_module
 
 GRAPHS = ("encoder", "denoiser", "decoder", "vocoder", "separator")
 KINDS = ("vae", "separator", "denoiser", "vocoder")

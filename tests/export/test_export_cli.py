@@ -11,9 +11,9 @@ import torch
 
 from bandmate_export import parity
 from bandmate_export.cli import main
-from bandmate_server.bundle import load_bundle
+from bandmate_server.model.bundle import load_bundle
 from bandmate_server.spec import MINI
-from bandmate_training.checkpoint import fingerprint
+from bandmate_training.networks.checkpoint_file import fingerprint
 
 GRAPHS = ("encoder", "denoiser", "decoder", "vocoder", "separator")
 

@@ -13,9 +13,9 @@ import pytest
 from bandmate_export import parity
 from bandmate_export.networks import KINDS, read_networks
 from bandmate_export.weights import Precision
-from bandmate_server.bundle import load_bundle
 from bandmate_server.errors import ExportError
-from bandmate_server.session import open_model
+from bandmate_server.model.bundle import load_bundle
+from bandmate_server.model.model import open_model
 from bandmate_server.spec import MINI
 
 SHARED = Path(os.environ.get("BANDMATE_SHARED", Path(__file__).parents[3] / "shared"))

@@ -21,18 +21,18 @@ from bandmate_export.notes.sound import decode, decoder_graph
 from bandmate_export.parity import Case, inputs
 from bandmate_export.weights import Precision, rounded
 from bandmate_server import PartSettings, add
-from bandmate_server.graphs import graph_shapes
-from bandmate_server.session import open_model
+from bandmate_server.model.graphs import graph_shapes
+from bandmate_server.model.model import open_model
 from bandmate_server.spec import NOTES
-from bandmate_training.mel import LogMel
+from bandmate_training.networks.mel import LogMel
 from bandmate_training.notes.config import (
     NoteDecoderConfig,
     NoteDenoiserConfig,
     TranscriberConfig,
 )
-from bandmate_training.notes.network import NoteDenoiser
-from bandmate_training.notes.sound import NoteDecoder
-from bandmate_training.notes.transcriber import Transcriber
+from bandmate_training.notes.networks.network import NoteDenoiser
+from bandmate_training.notes.networks.sound import NoteDecoder
+from bandmate_training.notes.networks.transcriber import Transcriber
 
 CASES = (Case(1, 8), Case(3, 24), Case(1, 256), Case(2, 40, 2))
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float32]]

@@ -18,8 +18,8 @@ import soundfile
 import bandmate_server
 from bandmate_bridge.client import connect
 from bandmate_server import PartSettings, SeparateSettings
-from bandmate_server.arrays import FloatArray
-from bandmate_server.session import Model
+from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.model.model import Model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE = 16_000  # Hz
@@ -183,12 +183,12 @@ def test_exported_graphs(tmp_path: Path, golden: Golden) -> None:
     import onnxruntime
 
     from bandmate_export import parity
-    from bandmate_export.unet import denoiser_graph
-    from bandmate_export.vae import decoder_graph
+    from bandmate_export.mini.unet import denoiser_graph
+    from bandmate_export.mini.vae import decoder_graph
     from bandmate_server.spec import MINI
-    from bandmate_training.config import DenoiserConfig, VaeConfig
-    from bandmate_training.denoiser import Denoiser
-    from bandmate_training.vae import Vae
+    from bandmate_training.networks.config import DenoiserConfig, VaeConfig
+    from bandmate_training.networks.denoiser import Denoiser
+    from bandmate_training.networks.vae import Vae
 
     vae = Vae(MINI, VaeConfig(width=16, encoder_blocks=1, decoder_blocks=2))
     sizes = DenoiserConfig(

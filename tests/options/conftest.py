@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_server.framing import FrameSplitter, frame
-from bandmate_server.protocol import Message, decode, encode
+from bandmate_server.osc.framing import FrameSplitter, frame
+from bandmate_server.osc.protocol import Message, decode, encode
 
 RATE, SECONDS = 8_000, 2.0
 

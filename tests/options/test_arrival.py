@@ -8,21 +8,22 @@ from typing import Any
 
 import pytest
 
-from bandmate_bridge import batch_command, part_command, send_command, separate_command
-from bandmate_bridge.batch_song import Outcome
+from bandmate_bridge.batch.song import Outcome
 from bandmate_bridge.cli import main
-from bandmate_bridge.job_events import Done
-from bandmate_server import bundle, runner
+from bandmate_bridge.client import Done
+from bandmate_bridge.commands import batch, parts, send
+from bandmate_bridge.commands import separate as separate_command
 from bandmate_server.files import write_json
-from bandmate_server.jobs import REQUEST
+from bandmate_server.jobs import runner
+from bandmate_server.jobs.allowed_files import AllowedFolders, ServerFiles
+from bandmate_server.jobs.request import JobRequest, read_job
+from bandmate_server.jobs.store import REQUEST
+from bandmate_server.model import bundle
+from bandmate_server.model.model import Model
 from bandmate_server.option_kinds import Choice, Number, Stems, Switch, Text, Whole
 from bandmate_server.options import OPTIONS, TASKS, Option, Task, Way, options_of
-from bandmate_server.paths import AllowedFolders
-from bandmate_server.requests import JobRequest, read_job
-from bandmate_server.routes import REQUESTS, check_arguments
-from bandmate_server.session import Model
-from bandmate_server.tasks import Result
-from bandmate_server.transfers import ServerFiles
+from bandmate_server.osc.routes import REQUESTS, check_arguments
+from bandmate_server.results.result import Result
 
 Row = Option[Any]
 ENGINE = ("separate_file", "add_files", "fill_file", "vary_file", "generate_files")
@@ -85,7 +86,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Model) -> Call
     """Take the engine's place in the commands and the worker."""
     (tmp_path / "calls").mkdir()
     found = Calls(tmp_path / "calls")
-    for module in (separate_command, part_command, runner):
+    for module in (separate_command, parts, runner):
         for name in ENGINE:
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, found.instead_of(getattr(module, name)))
@@ -95,7 +96,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Model) -> Call
         return model
 
     monkeypatch.setattr(separate_command, "open_model", open_model)
-    monkeypatch.setattr(part_command, "open_model", open_model)
+    monkeypatch.setattr(parts, "open_model", open_model)
     return found
 
 
@@ -146,7 +147,7 @@ def test_a_batch_hands_it_to_its_workers(
         for index, work in works.items():
             done(index, Outcome(str(work.song.path), work.take, "done"))
 
-    monkeypatch.setattr(batch_command, "run_pool", run_pool)
+    monkeypatch.setattr(batch, "run_pool", run_pool)
     monkeypatch.setattr(bundle, "find_bundle", lambda name: model.bundle)
     monkeypatch.setattr(bundle, "load_bundle", lambda found: found)
     added = ["--stems", "piano"] if task == "add" else []
@@ -217,7 +218,7 @@ def test_send_keeps_to_itself_what_is_its_own(
             forced.append(force)
             return []
 
-    monkeypatch.setattr(send_command, "connect", lambda *_: Answered())
+    monkeypatch.setattr(send, "connect", lambda *_: Answered())
     assert main(["send", *commands["separate"], "--out", "out", *words(row)]) == 0
     shown = capsys.readouterr().out
     assert forced == [row.name == "force"]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bandmate_bridge import batch_command
 from bandmate_bridge.cli import main
-from bandmate_server import bundle
-from bandmate_server.session import Model
+from bandmate_bridge.commands import batch as batch_command
+from bandmate_server.model import bundle
+from bandmate_server.model.model import Model
 from bandmate_server.settings import PartSettings
 
 

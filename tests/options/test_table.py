@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bandmate_bridge.arguments import build_parser
+from bandmate_bridge.arguments.parser import build_parser
+from bandmate_bridge.arguments.parsing import UsageError
 from bandmate_bridge.cli import main
-from bandmate_bridge.parsing import UsageError
 from bandmate_server import options
 from bandmate_server.errors import RequestError, SettingsError
+from bandmate_server.jobs.request import read_job
 from bandmate_server.option_arguments import help_text
 from bandmate_server.option_kinds import Choice, Number, Whole
 from bandmate_server.options import OPTIONS, TASKS, Option, Task, options_of
-from bandmate_server.requests import read_job
 from bandmate_server.settings import PartSettings, SeparateSettings
 from bandmate_server.spec import STEMS
 

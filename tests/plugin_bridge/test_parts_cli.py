@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from bandmate_bridge.arguments.parts import HELP, given_file
 from bandmate_bridge.cli import main
-from bandmate_bridge.part_arguments import HELP, given_file
-from bandmate_server.arrays import FloatArray
+from bandmate_server.audio.arrays import FloatArray
 
 FAKE = (
     "--model", "fake", "--device", "cpu", "--threads", "1",

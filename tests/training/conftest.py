@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 
 from bandmate_server.errors import CorpusError
-from bandmate_server.sampler import cumulative_alphas
-from bandmate_server.session import Condition, Encoded, Model
+from bandmate_server.model.model import Condition, Encoded, Model
+from bandmate_server.model.schedule import cumulative_alphas
 from bandmate_server.spec import MINI, OTHER, STEMS
 from bandmate_training.corpus import fluid, presets, timidity
-from bandmate_training.mel import LogMel
+from bandmate_training.networks.mel import LogMel
 
 FloatArray = npt.NDArray[np.float32]
 RATE = 16_000

@@ -13,15 +13,16 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from bandmate_server.bundle import list_bundles
 from bandmate_server.errors import BundleError
+from bandmate_server.model.bundle import list_bundles
 from bandmate_server.spec import MINI, STEMS
-from bandmate_training import command
-from bandmate_training.checkpoint import load_module, load_vae
 from bandmate_training.cli import main
-from bandmate_training.config import MINI_VAE, SeparatorConfig
-from bandmate_training.trainer import CHECKPOINT, METRICS, read_checkpoint
-from bandmate_training.vae import Vae
+from bandmate_training.learning import command
+from bandmate_training.learning.trainer import METRICS
+from bandmate_training.networks.checkpoint_file import CHECKPOINT, read_checkpoint
+from bandmate_training.networks.config import MINI_VAE, SeparatorConfig
+from bandmate_training.networks.vae import Vae
+from bandmate_training.networks.weights import load_module, load_vae
 
 NETWORKS = ["vae", "separator", "denoiser", "vocoder"]
 COMMANDS = ["corpus", "notes", "evaluate", "listen", "note-timbres", *NETWORKS]

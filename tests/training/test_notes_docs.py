@@ -13,12 +13,13 @@ import soundfile as sf
 from bandmate_server.spec import OTHER, STEMS
 from bandmate_training.cli import main
 from bandmate_training.corpus import build
-from bandmate_training.notes import songs, timbres, train_command
+from bandmate_training.notes import songs, train_command
 from bandmate_training.notes.config import (
     NoteDecoderConfig,
     NoteDenoiserConfig,
     TranscriberConfig,
 )
+from bandmate_training.notes.data import timbres
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "notes.md").read_text("utf-8")

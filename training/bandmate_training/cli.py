@@ -8,13 +8,16 @@ import sys
 from functools import partial
 
 from bandmate_server.errors import BandmateError
-from bandmate_training import command, evaluate, levels, listen
 from bandmate_training.conformance import command as parity
 from bandmate_training.corpus import command as corpus
+from bandmate_training.data import stem_loudness
+from bandmate_training.evaluation import evaluate_command, listen_command
+from bandmate_training.learning import command
 from bandmate_training.notes import command as notes
-from bandmate_training.notes import timbres
 from bandmate_training.notes import train_command as note_networks
-from bandmate_training.paper import import_command, slakh_command, train_command
+from bandmate_training.notes.data import timbres
+from bandmate_training.paper import import_command, train_command
+from bandmate_training.paper.data import slakh_command
 
 EXAMPLES = """examples:
   bandmate-train corpus --out corpus --hours 20 --seed 1 --jobs 2
@@ -58,14 +61,14 @@ def parser() -> argparse.ArgumentParser:
         if network == "denoiser":
             train_command.add_presets(sub, partial(command.run, network=network))
     sub = commands.add_parser("evaluate", help="measure how well a model separates and plays")
-    evaluate.add_arguments(sub)
-    sub.set_defaults(run=evaluate.run)
+    evaluate_command.add_arguments(sub)
+    sub.set_defaults(run=evaluate_command.run)
     sub = commands.add_parser("listen", help="build a page to listen to added parts")
-    listen.add_arguments(sub)
-    sub.set_defaults(run=listen.run)
+    listen_command.add_arguments(sub)
+    sub.set_defaults(run=listen_command.run)
     sub = commands.add_parser("levels", help="measure how loud each stem is beside the others")
-    levels.add_arguments(sub)
-    sub.set_defaults(run=levels.run)
+    stem_loudness.add_arguments(sub)
+    sub.set_defaults(run=stem_loudness.run)
     sub = commands.add_parser("slakh", help=slakh_command.HELP)
     slakh_command.add_arguments(sub)
     sub.set_defaults(run=slakh_command.run)

@@ -16,7 +16,7 @@ from bandmate_export.weights import Precision
 from bandmate_server.spec import ModelSpec
 from bandmate_training.notes.diffusion import SCALE, angle_of, scaled
 from bandmate_training.notes.layout import TIMBRE, packed_cells
-from bandmate_training.notes.network import (
+from bandmate_training.notes.networks.network import (
     KINDS,
     MODULATIONS,
     Block,

@@ -12,11 +12,17 @@ from bandmate_export.layers import conv, convnext
 from bandmate_export.mel import log_mel
 from bandmate_export.weights import Precision
 from bandmate_server.spec import ModelSpec
-from bandmate_training.mel import LogMel
+from bandmate_training.networks.mel import LogMel
 from bandmate_training.notes.diffusion import SCALE
-from bandmate_training.notes.front import FLOOR, HOP, LEVEL_DEVIATION, LEVEL_MEAN, PitchSpectrum
 from bandmate_training.notes.layout import PITCHES, TIMBRE
-from bandmate_training.notes.sound import (
+from bandmate_training.notes.networks.front import (
+    FLOOR,
+    HOP,
+    LEVEL_DEVIATION,
+    LEVEL_MEAN,
+    PitchSpectrum,
+)
+from bandmate_training.notes.networks.sound import (
     LEAST_WEIGHT,
     MEL_MEAN,
     MEL_STD,
@@ -24,7 +30,7 @@ from bandmate_training.notes.sound import (
     Timbre,
     with_timbre,
 )
-from bandmate_training.notes.transcriber import Transcriber, to_latents
+from bandmate_training.notes.networks.transcriber import Transcriber, to_latents
 
 
 class NoteEncoder(nn.Module):

@@ -11,27 +11,27 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from bandmate_export.mini.separator import separator_graph
+from bandmate_export.mini.vocoder import vocoder_graph
 from bandmate_export.networks import HISTORY, bundle_module
 from bandmate_export.notes.denoiser import denoise, denoiser_graph
 from bandmate_export.notes.encoder import NoteEncoder, encoder_graph
 from bandmate_export.notes.sound import decode, decoder_graph
-from bandmate_export.separator import separator_graph
-from bandmate_export.vocoder import vocoder_graph
 from bandmate_export.weights import Precision, rounded
 from bandmate_server.errors import CheckpointError
 from bandmate_server.spec import NOTES, ModelSpec
-from bandmate_training.mel import LogMel
+from bandmate_training.networks.checkpoint_file import read_checkpoint
+from bandmate_training.networks.mel import LogMel
+from bandmate_training.networks.separator import Separator
+from bandmate_training.networks.vocoder import Vocoder
 from bandmate_training.notes.config import (
     NoteDecoderConfig,
     NoteDenoiserConfig,
     TranscriberConfig,
 )
-from bandmate_training.notes.network import NoteDenoiser
-from bandmate_training.notes.sound import NoteDecoder
-from bandmate_training.notes.transcriber import Transcriber
-from bandmate_training.separator import Separator
-from bandmate_training.trainer import read_checkpoint
-from bandmate_training.vocoder import Vocoder
+from bandmate_training.notes.networks.network import NoteDenoiser
+from bandmate_training.notes.networks.sound import NoteDecoder
+from bandmate_training.notes.networks.transcriber import Transcriber
 
 Reference = Callable[[dict[str, Tensor]], Sequence[Tensor]]
 KINDS = ("note-encoder", "note-denoiser", "note-decoder")

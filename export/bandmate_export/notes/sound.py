@@ -12,7 +12,7 @@ from bandmate_export.weights import Precision
 from bandmate_server.spec import ModelSpec
 from bandmate_training.notes.diffusion import SCALE
 from bandmate_training.notes.layout import TIMBRE
-from bandmate_training.notes.sound import MEL_MEAN, MEL_STD, NoteDecoder
+from bandmate_training.notes.networks.sound import MEL_MEAN, MEL_STD, NoteDecoder
 
 
 def decoder_graph(decoder: NoteDecoder, spec: ModelSpec, precision: Precision) -> onnx.ModelProto:

@@ -17,9 +17,9 @@ from bandmate_export.paper.vocoder import vocoder_graph
 from bandmate_export.weights import Precision, rounded
 from bandmate_server.errors import CheckpointError
 from bandmate_server.spec import PAPER, ModelSpec
-from bandmate_training.checkpoint import load_published
-from bandmate_training.mel import LogMel
+from bandmate_training.networks.mel import LogMel
 from bandmate_training.paper.files import sort_files
+from bandmate_training.paper.published import load_published
 from bandmate_training.paper.unet import UNet
 from bandmate_training.paper.vae import Vae, mean_and_deviation
 from bandmate_training.paper.vocoder import Vocoder

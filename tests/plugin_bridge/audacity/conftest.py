@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_bridge.audacity_pipe import AudacityPipe
-from bandmate_bridge.audacity_project import FLOAT, FLOAT_WAV
-from bandmate_server.arrays import FloatArray
+from bandmate_bridge.daw.audacity_pipe import AudacityPipe
+from bandmate_bridge.daw.audacity_project import FLOAT, FLOAT_WAV
+from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.errors import DawError
 
 TOOLS = ("audacity", "Xvfb", "xdotool")

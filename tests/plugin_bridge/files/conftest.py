@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from bandmate_server.arrays import FloatArray
+from bandmate_server.audio.arrays import FloatArray
 
 CLIP = Path(__file__).parents[3] / "examples" / "late-bus.flac"
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_bridge.batch_inputs import find_songs
-from bandmate_server.arrays import FloatArray
-from bandmate_server.claim import claimed
+from bandmate_bridge.batch.inputs import find_songs
+from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.errors import OutputError
-from bandmate_server.session import open_model
+from bandmate_server.model.model import open_model
+from bandmate_server.results.claim import claimed
 
 Run = Callable[..., Any]
 Music = tuple[FloatArray, int]
@@ -149,7 +149,8 @@ def test_a_claim_is_one_writer_s_and_ends_with_it(tmp_path: Path) -> None:
 
 def test_a_claim_of_a_killed_process_is_free_again(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from bandmate_server.claim import claimed\n"
+        "import sys, time; from pathlib import Path\n"
+        "from bandmate_server.results.claim import claimed\n"
         "with claimed(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
     )
     process = subprocess.Popen(

@@ -17,8 +17,8 @@ import soundfile
 from mutagen import id3
 
 from bandmate_server import add, separate, vary
-from bandmate_server.arrays import FloatArray
-from bandmate_server.session import Model
+from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.model.model import Model
 
 Run = Callable[..., Any]
 Music = tuple[FloatArray, int]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_server.arrays import FloatArray
-from bandmate_server.audio import FileSource
+from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.audio.sources import FileSource
 from bandmate_server.errors import AudioError, Cancelled
 
 Music = tuple[FloatArray, int]

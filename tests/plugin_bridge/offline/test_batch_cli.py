@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_bridge.batch_lock import folder_lock
+from bandmate_bridge.batch.lock import folder_lock
 
 RATE = 8_000
 MODEL = ("--model", "fake", "--device", "cpu", "--threads", "1")

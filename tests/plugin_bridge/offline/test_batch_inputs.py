@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bandmate_bridge.batch_inputs import Song, find_songs
-from bandmate_bridge.batch_plan import Plan, Work, check_template, collisions
+from bandmate_bridge.batch.inputs import BatchItem, find_songs
+from bandmate_bridge.batch.plan import BatchPlan, Work, check_template, collisions
 from bandmate_server.errors import SettingsError
 from bandmate_server.settings import SeparateSettings
 
@@ -41,8 +41,8 @@ def test_names_with_pattern_characters_are_plain_names_if_they_are_there(tmp_pat
     assert found([str(tmp_path / "a[1].wav")], tmp_path / "out") == [("a[1].wav", "")]
 
 
-def plan(template: str = "{folder}/{name}/{stem}.{ext}") -> Plan:
-    return Plan(Path("/out"), template, SeparateSettings(), "fake", "cpu", 1)
+def plan(template: str = "{folder}/{name}/{stem}.{ext}") -> BatchPlan:
+    return BatchPlan(Path("/out"), template, SeparateSettings(), "fake", "cpu", 1)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def plan(template: str = "{folder}/{name}/{stem}.{ext}") -> Plan:
 )
 def test_templates_name_places(template: str, place: str) -> None:
     check_template(template, "wav")
-    work = Work(Song(Path("songs/live/song.mp3"), "live"), 2)
+    work = Work(BatchItem(Path("songs/live/song.mp3"), "live"), 2)
     assert plan(template).place(work, "bass") == Path(place)
 
 
 def test_results_of_a_top_folder_have_no_empty_folder() -> None:
-    assert plan().place(Work(Song(Path("a.b.wav"))), "bass") == Path("a.b/bass.wav")
-    assert plan().manifest(Work(Song(Path("a.wav")))) == Path("/out/a/manifest.json")
+    assert plan().place(Work(BatchItem(Path("a.b.wav"))), "bass") == Path("a.b/bass.wav")
+    assert plan().manifest(Work(BatchItem(Path("a.wav")))) == Path("/out/a/manifest.json")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_templates_that_cannot_work_are_refused(template: str, word: str) -> Non
 
 
 def test_songs_that_would_replace_each_other_are_found() -> None:
-    works = [Work(Song(Path(name))) for name in ("song.wav", "b.wav", "Song.mp3")]
+    works = [Work(BatchItem(Path(name))) for name in ("song.wav", "b.wav", "Song.mp3")]
     refused = collisions(plan(), works)
     assert list(refused) == [2]
     assert "song.wav" in refused[2]

@@ -129,7 +129,7 @@ def test_no_cluster_is_one_line(bandmate: Callable[..., Any], tmp_path: Path) ->
 
 
 def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bandmate_bridge.batch_ray import require_ray
+    from bandmate_bridge.batch.cluster import require_ray
     from bandmate_server.errors import BandmateError
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

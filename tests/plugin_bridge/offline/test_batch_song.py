@@ -13,14 +13,14 @@ import pytest
 import soundfile
 from mutagen import flac, id3
 
-from bandmate_bridge.batch_inputs import Song
-from bandmate_bridge.batch_plan import Plan, Work
-from bandmate_bridge.batch_song import Outcome, run_work
-from bandmate_bridge.chains import parse_chains
-from bandmate_server.arrays import FloatArray
-from bandmate_server.broadcast import Broadcast
-from bandmate_server.output import StemFile
-from bandmate_server.session import Model
+from bandmate_bridge.batch.inputs import BatchItem
+from bandmate_bridge.batch.plan import BatchPlan, Work
+from bandmate_bridge.batch.song import Outcome, run_work
+from bandmate_bridge.host.chains import parse_chains
+from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.audio.broadcast import Broadcast
+from bandmate_server.model.model import Model
+from bandmate_server.results.stem_file import StemFile
 from bandmate_server.settings import SeparateSettings
 
 RATE = 44_100
@@ -28,15 +28,15 @@ NAMES = ["bass", "drums", "guitar", "piano", "other"]
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
+def plan(tmp_path: Path) -> BatchPlan:
     template = "{folder}/{name}/{stem}.{ext}"
-    return Plan(tmp_path / "out", template, SeparateSettings(), "fake", "cpu", 1)
+    return BatchPlan(tmp_path / "out", template, SeparateSettings(), "fake", "cpu", 1)
 
 
-def do(plan: Plan, path: Path, model: Model) -> Outcome:
+def do(plan: BatchPlan, path: Path, model: Model) -> Outcome:
     plan.out.mkdir(exist_ok=True)
     shares: list[float] = []
-    outcome = run_work(plan, Work(Song(path)), model, shares.append)
+    outcome = run_work(plan, Work(BatchItem(path)), model, shares.append)
     assert shares == sorted(shares)
     assert not list(plan.out.glob(".*"))
     return outcome
@@ -47,12 +47,12 @@ def read(path: Path) -> FloatArray:
     return audio
 
 
-def chained(plan: Plan, text: str) -> Plan:
+def chained(plan: BatchPlan, text: str) -> BatchPlan:
     chains = parse_chains(text, Path())
     return replace(plan, chains=chains, chains_hash=chains.fingerprint(), mixdown=True)
 
 
-def test_stems_and_a_manifest_that_lists_them(plan: Plan, song: Path, model: Model) -> None:
+def test_stems_and_a_manifest_that_lists_them(plan: BatchPlan, song: Path, model: Model) -> None:
     outcome = do(plan, song, model)
     assert (outcome.state, outcome.error, outcome.seconds) == ("done", None, 1.5)
     folder = plan.out / "song"
@@ -65,7 +65,7 @@ def test_stems_and_a_manifest_that_lists_them(plan: Plan, song: Path, model: Mod
 
 
 def test_what_is_complete_is_kept_and_everything_else_is_done_again(
-    plan: Plan, song: Path, model: Model
+    plan: BatchPlan, song: Path, model: Model
 ) -> None:
     resumed = replace(plan, resume=True)
     assert do(resumed, song, model).state == "done"
@@ -91,7 +91,7 @@ def test_what_is_complete_is_kept_and_everything_else_is_done_again(
     assert len(read(bass)) == 30_000
 
 
-def test_results_of_other_settings_do_not_linger(plan: Plan, song: Path, model: Model) -> None:
+def test_results_of_other_settings_do_not_linger(plan: BatchPlan, song: Path, model: Model) -> None:
     do(plan, song, model)
     only = replace(plan, resume=True, settings=SeparateSettings(stems=("bass",)))
     assert do(only, song, model).state == "done"
@@ -99,7 +99,7 @@ def test_results_of_other_settings_do_not_linger(plan: Plan, song: Path, model: 
     assert kept == {"bass.wav", "other.wav", "manifest.json"}
 
 
-def test_a_result_is_replaced_only_if_asked(plan: Plan, song: Path, model: Model) -> None:
+def test_a_result_is_replaced_only_if_asked(plan: BatchPlan, song: Path, model: Model) -> None:
     do(plan, song, model)
     outcome = do(plan, song, model)
     assert outcome.state == "failed"
@@ -108,7 +108,7 @@ def test_a_result_is_replaced_only_if_asked(plan: Plan, song: Path, model: Model
 
 
 def test_the_mixdown_without_a_stem_is_the_song_without_it(
-    plan: Plan, song: Path, model: Model
+    plan: BatchPlan, song: Path, model: Model
 ) -> None:
     do(replace(plan, mixdown=True, minus=("piano",)), song, model)
     folder = plan.out / "song"
@@ -116,7 +116,9 @@ def test_the_mixdown_without_a_stem_is_the_song_without_it(
     assert np.abs(read(folder / "mix.wav") - expected).max() <= 1e-6
 
 
-def test_chains_leave_dry_stems_and_go_into_the_mix(plan: Plan, song: Path, model: Model) -> None:
+def test_chains_leave_dry_stems_and_go_into_the_mix(
+    plan: BatchPlan, song: Path, model: Model
+) -> None:
     text = 'tail_seconds = 0.5\nbass = []\n[[drums]]\neffect = "Invert"\n[[mix]]\neffect = "Invert"'
     assert do(chained(plan, text), song, model).error is None
     folder, frames = plan.out / "song", round(1.5 * RATE)
@@ -133,7 +135,7 @@ def test_chains_leave_dry_stems_and_go_into_the_mix(plan: Plan, song: Path, mode
 
 
 def test_a_chain_that_fails_fails_its_song_and_leaves_nothing(
-    plan: Plan, song: Path, model: Model, vst3: Callable[[str], Path]
+    plan: BatchPlan, song: Path, model: Model, vst3: Callable[[str], Path]
 ) -> None:
     outcome = do(chained(plan, f'[[bass]]\nplugin = "{vst3("EmitsNaN")}"'), song, model)
     assert outcome.state == "failed"
@@ -144,7 +146,7 @@ def test_a_chain_that_fails_fails_its_song_and_leaves_nothing(
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "aiff", "mp3", "ogg"])
 def test_formats_in_and_their_tags(
-    plan: Plan, song: Path, model: Model, tmp_path: Path, ending: str
+    plan: BatchPlan, song: Path, model: Model, tmp_path: Path, ending: str
 ) -> None:
     path = tmp_path / f"tagged.{ending}"
     soundfile.write(path, read(song), RATE)
@@ -183,7 +185,7 @@ def broadcast_song(path: Path, audio: FloatArray, position: int) -> None:
 
 
 def test_a_broadcast_wave_keeps_its_place_on_the_timeline(
-    plan: Plan, song: Path, model: Model, tmp_path: Path
+    plan: BatchPlan, song: Path, model: Model, tmp_path: Path
 ) -> None:
     place = 3_600 * RATE * 20  # beyond 32 bits
     path = tmp_path / "field.wav"
@@ -198,7 +200,7 @@ def test_a_broadcast_wave_keeps_its_place_on_the_timeline(
 
 
 def test_the_same_work_gives_the_same_bytes_at_another_time(
-    plan: Plan, song: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+    plan: BatchPlan, song: Path, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import time
 
@@ -213,7 +215,7 @@ def test_the_same_work_gives_the_same_bytes_at_another_time(
         assert (plan.out / "song" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
-def test_a_wav_with_tags_is_still_read_by_all(plan: Plan, song: Path, model: Model) -> None:
+def test_a_wav_with_tags_is_still_read_by_all(plan: BatchPlan, song: Path, model: Model) -> None:
     tagged = mutagen.File(song)
     tagged.add_tags()
     tagged.tags.add(id3.TIT2(encoding=3, text="x"))

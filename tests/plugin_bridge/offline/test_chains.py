@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandmate_bridge import toml_lines
-from bandmate_bridge.chains import parse_chains, read_chains
-from bandmate_bridge.chains_command import EXAMPLE
-from bandmate_bridge.effects import EFFECTS
+from bandmate_bridge.commands.chains import EXAMPLE
+from bandmate_bridge.host import toml_lines
+from bandmate_bridge.host.chains import parse_chains, read_chains
+from bandmate_bridge.host.effects import EFFECTS
 from bandmate_server.errors import ChainError
 
 HERE = Path()

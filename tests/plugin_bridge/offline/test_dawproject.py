@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_bridge.dawproject import AudioTrack, write_dawproject
+from bandmate_bridge.batch.dawproject import AudioTrack, write_dawproject
 
 TYPES = {
     "string": r".*",

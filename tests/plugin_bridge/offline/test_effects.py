@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bandmate_bridge.effects import EFFECTS
+from bandmate_bridge.host.effects import EFFECTS
 
 pedalboard = pytest.importorskip("pedalboard")
 

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bandmate_bridge import host as host_module
-from bandmate_bridge.chains import Chains, parse_chains
-from bandmate_bridge.effects import EFFECTS
-from bandmate_bridge.host import BLOCK_FRAMES, ChainHost
-from bandmate_bridge.stem_effect import StemEffect
+from bandmate_bridge.host import ChainHost
+from bandmate_bridge.host import host as host_module
+from bandmate_bridge.host.chains import Chains, parse_chains
+from bandmate_bridge.host.effects import EFFECTS
+from bandmate_bridge.host.host import BLOCK_FRAMES
+from bandmate_bridge.host.stem_effect import StemEffect
 from bandmate_server import separate
-from bandmate_server.arrays import FloatArray
+from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.errors import BandmateError, PluginError, SettingsError
-from bandmate_server.session import Model
+from bandmate_server.model.model import Model
 
 pedalboard = pytest.importorskip("pedalboard")
 

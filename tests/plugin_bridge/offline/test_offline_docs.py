@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_bridge.arguments import build_parser
+from bandmate_bridge.arguments.parser import build_parser
 
 ROOT = Path(__file__).parents[3]
 DOC = (ROOT / "docs" / "offline.md").read_text("utf-8")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bandmate_bridge import plugin_install
 from bandmate_bridge.cli import main
+from bandmate_bridge.daw import plugin_install
 from bandmate_server.errors import DawError
 
 

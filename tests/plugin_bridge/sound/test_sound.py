@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_bridge.level_meter import meter_line
-from bandmate_bridge.mixer import Mixer, stems_in
-from bandmate_bridge.play_command import Player
-from bandmate_bridge.sound_child import choose, explained
+from bandmate_bridge.commands.play import Player
+from bandmate_bridge.sound.child import choose, explained
+from bandmate_bridge.sound.level_meter import meter_line
+from bandmate_bridge.sound.mixer import Mixer, stems_in
 from bandmate_server.errors import AudioError
 
 RATE = 48_000

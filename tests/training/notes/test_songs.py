@@ -10,8 +10,8 @@ import torch
 
 from bandmate_server.errors import CorpusError
 from bandmate_training.corpus.build import Job, Sources
-from bandmate_training.notes.dataset import NoteWindows
-from bandmate_training.notes.degrade import degrade
+from bandmate_training.notes.data.dataset import NoteWindows
+from bandmate_training.notes.data.degrade import degrade
 from bandmate_training.notes.layout import CELLS
 from bandmate_training.notes.songs import (
     SOURCES,

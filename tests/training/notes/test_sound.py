@@ -12,12 +12,13 @@ import torch
 
 from bandmate_server.errors import CorpusError
 from bandmate_server.spec import MEL, NOTES, STEMS
+from bandmate_training.learning.trainer import Trainer, TrainerOptions
+from bandmate_training.networks.checkpoint_file import CHECKPOINT, read_checkpoint
 from bandmate_training.notes import layout
 from bandmate_training.notes.config import NoteDecoderConfig
-from bandmate_training.notes.pairs import PlayedStems, find_noted_tracks
-from bandmate_training.notes.sound import NoteDecoder, Timbre, with_timbre
-from bandmate_training.notes.sound_task import SoundTask
-from bandmate_training.trainer import CHECKPOINT, Options, Trainer, read_checkpoint
+from bandmate_training.notes.data.pairs import PlayedStems, find_noted_tracks
+from bandmate_training.notes.learning.sound_task import SoundTask
+from bandmate_training.notes.networks.sound import NoteDecoder, Timbre, with_timbre
 
 TINY = NoteDecoderConfig(32, 1, 32, 1, 2, 16)
 FRAMES = 32
@@ -85,7 +86,7 @@ def test_training_lowers_the_error_and_resumes_exactly(data: PlayedStems, tmp_pa
     def train(name: str, steps: int, resume: bool = False) -> SoundTask:
         torch.manual_seed(0)
         task = SoundTask(NOTES, TINY, data[100])
-        options = Options(
+        options = TrainerOptions(
             tmp_path / name, 60, steps=steps, learning_rate=3e-3, warmup=1, workers=0,
             resume=resume,
         )  # fmt: skip

@@ -11,17 +11,18 @@ import torch
 from torch import Tensor
 
 from bandmate_server.spec import STEMS
-from bandmate_training.conditions import BACKING, FULL, Plan
 from bandmate_training.corpus.build import Job, Sources
+from bandmate_training.learning.conditions import BACKING, FULL, ConditionPlan
+from bandmate_training.learning.trainer import Trainer, TrainerOptions
+from bandmate_training.networks.checkpoint_file import CHECKPOINT, read_checkpoint
 from bandmate_training.notes import diffusion, layout
 from bandmate_training.notes.config import NoteDenoiserConfig
-from bandmate_training.notes.dataset import NoteWindows
-from bandmate_training.notes.network import NoteDenoiser, estimate, pack, unpack
-from bandmate_training.notes.objective import mean_logits, stem_entropies, surprise
+from bandmate_training.notes.data.dataset import NoteWindows
+from bandmate_training.notes.learning.objective import mean_logits, stem_entropies, surprise
+from bandmate_training.notes.learning.takes import add_part, compare_takes
+from bandmate_training.notes.learning.task import NoteTask, activity, checks, mixtures
+from bandmate_training.notes.networks.network import NoteDenoiser, estimate, pack, unpack
 from bandmate_training.notes.songs import NoteSong, play_song
-from bandmate_training.notes.takes import add_part, compare_takes
-from bandmate_training.notes.task import NoteTask, activity, checks, mixtures
-from bandmate_training.trainer import CHECKPOINT, Options, Trainer, read_checkpoint
 
 TINY = NoteDenoiserConfig(width=32, blocks=2, head_width=16, expansion=2)
 FRAMES = 64
@@ -115,10 +116,10 @@ def test_given_stems_are_known_and_cost_nothing(task: NoteTask, examples: Tensor
 def test_mixtures_hold_the_notes_of_what_sounds_in_them(task: NoteTask, examples: Tensor) -> None:
     nothing = torch.zeros(len(STEMS), FRAMES)
     plans = [
-        Plan(torch.ones(5), FULL, nothing),
-        Plan(torch.tensor([1.0, 0, 0, 0, 0]), BACKING, nothing),
-        Plan(torch.zeros(5), BACKING, nothing),
-        Plan(None, FULL, nothing),
+        ConditionPlan(torch.ones(5), FULL, nothing),
+        ConditionPlan(torch.tensor([1.0, 0, 0, 0, 0]), BACKING, nothing),
+        ConditionPlan(torch.zeros(5), BACKING, nothing),
+        ConditionPlan(None, FULL, nothing),
     ]
     sources = examples[:4, 1].float()
     notes, kind = mixtures(sources, plans)
@@ -163,9 +164,11 @@ def test_training_lowers_the_loss_and_resumes_exactly(
 ) -> None:
     data = NoteWindows(songs[:1], 4, FRAMES, seed=0)
     examples = data[1000]
-    options = Options(tmp_path / "whole", 60, steps=16, learning_rate=3e-3, warmup=1, workers=0)
+    options = TrainerOptions(
+        tmp_path / "whole", 60, steps=16, learning_rate=3e-3, warmup=1, workers=0
+    )
 
-    def train(run: Options) -> tuple[dict[str, Tensor], NoteTask]:
+    def train(run: TrainerOptions) -> tuple[dict[str, Tensor], NoteTask]:
         torch.manual_seed(0)
         fresh = NoteTask(TINY, examples, examples[:2])
         Trainer(fresh, copy.deepcopy(fresh.model), run).run(data)

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from bandmate_server.spec import NOTES, STEMS
-from bandmate_training.notes import layout, timbres
+from bandmate_training.notes import layout
 from bandmate_training.notes.config import NoteDecoderConfig
-from bandmate_training.notes.dataset import NoteWindows, timbre_at
-from bandmate_training.notes.pairs import find_noted_tracks
+from bandmate_training.notes.data import timbres
+from bandmate_training.notes.data.dataset import NoteWindows, timbre_at
+from bandmate_training.notes.data.pairs import find_noted_tracks
+from bandmate_training.notes.networks.sound import Timbre
 from bandmate_training.notes.songs import NoteSong, read_songs, write_songs
-from bandmate_training.notes.sound import Timbre
 
 
 @pytest.fixture(scope="module")

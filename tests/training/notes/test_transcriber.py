@@ -10,15 +10,22 @@ import pytest
 import torch
 
 from bandmate_server.spec import MEL, NOTES
-from bandmate_training.notes import front, layout
+from bandmate_training.learning.trainer import Trainer, TrainerOptions
+from bandmate_training.networks.checkpoint_file import CHECKPOINT, read_checkpoint
+from bandmate_training.notes import layout
 from bandmate_training.notes.config import TranscriberConfig
-from bandmate_training.notes.figures import agreement
-from bandmate_training.notes.mixing import MIXTURE, PlayedSources
-from bandmate_training.notes.pairs import find_noted_tracks
+from bandmate_training.notes.data.mixing import MIXTURE, PlayedSources
+from bandmate_training.notes.data.pairs import find_noted_tracks
+from bandmate_training.notes.learning.figures import agreement
+from bandmate_training.notes.learning.transcriber_task import TranscriberTask
+from bandmate_training.notes.networks import front
+from bandmate_training.notes.networks.transcriber import (
+    OUTPUTS,
+    Transcriber,
+    to_latents,
+    to_outputs,
+)
 from bandmate_training.notes.songs import as_notes
-from bandmate_training.notes.transcriber import OUTPUTS, Transcriber, to_latents, to_outputs
-from bandmate_training.notes.transcriber_task import TranscriberTask
-from bandmate_training.trainer import CHECKPOINT, Options, Trainer, read_checkpoint
 
 TINY = TranscriberConfig(near=4, far=8, width=32, blocks=1, expansion=2)
 FRAMES = 32
@@ -94,7 +101,7 @@ def test_training_lowers_the_loss_and_resumes_exactly(data: PlayedSources, tmp_p
     def train(name: str, steps: int, resume: bool = False) -> TranscriberTask:
         torch.manual_seed(0)
         task = TranscriberTask(TINY, data[100])
-        options = Options(
+        options = TrainerOptions(
             tmp_path / name, 60, steps=steps, learning_rate=3e-3, warmup=1, workers=0,
             resume=resume,
         )  # fmt: skip

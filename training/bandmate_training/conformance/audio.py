@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bandmate_server.mel import filter_bank
+from bandmate_server.model.mel import filter_bank
 from bandmate_server.spec import MEL, STEMS
 from bandmate_training.conformance.check import (
     Array,
@@ -26,10 +26,10 @@ from bandmate_training.conformance.check import (
     relative,
     tensor,
 )
-from bandmate_training.mel import LogMel
-from bandmate_training.paper.resample import resample
-from bandmate_training.paper.segments import WINDOW, first_frame, moved, offsets
-from bandmate_training.paper.slakh import Segment, find_segments
+from bandmate_training.networks.mel import LogMel
+from bandmate_training.paper.data.resample import resample
+from bandmate_training.paper.data.segments import WINDOW, first_frame, moved, offsets
+from bandmate_training.paper.data.slakh import Segment, find_segments
 
 LARGEST, MEAN = 1e-2, 2e-4  # of log-mels of tonal signals
 NOISY = 1e-4  # of log-mels of noise

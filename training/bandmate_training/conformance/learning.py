@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from bandmate_server.spec import PAPER
 from bandmate_training.conformance.check import Array, Arrays, Check, Reference, relative, tensor
-from bandmate_training.diffusion import alphas_cumprod
-from bandmate_training.measures.frechet import frechet_distance
+from bandmate_training.evaluation.measures.frechet import frechet_distance
+from bandmate_training.learning.diffusion import alphas_cumprod
+from bandmate_training.learning.trainer import average_into, learning_rate
 from bandmate_training.paper.keys import published_names
 from bandmate_training.paper.loss import drop_condition, noise_error
 from bandmate_training.paper.recipe import RECIPE, published_options
 from bandmate_training.paper.schedule import buffers
-from bandmate_training.trainer import average_into, learning_rate
 
 GRADIENT = 1e-4  # of a parameter's gradient, as a share of its norm
 OPTIMISER = 1e-6  # of parameters after some steps, relative

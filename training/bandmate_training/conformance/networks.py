@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bandmate_training.paper import config
-from bandmate_training.paper.rule import fill
+from bandmate_training.paper.deterministic_weights import fill
 from bandmate_training.paper.unet import UNet
 from bandmate_training.paper.vae import Vae
 from bandmate_training.paper.vocoder import Vocoder

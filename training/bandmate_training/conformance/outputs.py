@@ -20,7 +20,7 @@ from bandmate_training.conformance.check import (
     relative,
     tensor,
 )
-from bandmate_training.layers import level_embedding
+from bandmate_training.networks.layers import level_embedding
 from bandmate_training.paper.keys import published_modules
 from bandmate_training.paper.unet import UNet
 from bandmate_training.paper.vae import Vae

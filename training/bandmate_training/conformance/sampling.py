@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from bandmate_server.arrays import FloatArray
-from bandmate_server.sampler import (
+from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.diffusion.sampler import (
     Estimate,
-    Known,
-    Step,
-    cumulative_alphas,
+    Inpainting,
+    SolverStep,
+    cfg_terms,
     ddim_sigma,
-    guided_halves,
     reference_steps,
     sample,
 )
+from bandmate_server.model.schedule import cumulative_alphas
 from bandmate_server.spec import PAPER
 from bandmate_training.conformance.check import (
     RELATIVE,
@@ -94,7 +94,7 @@ def schedule(_reference: Reference, file: Path) -> Iterator[Check]:
 def _tables(file: str, prefix: str, count_: int, data: Arrays) -> Iterator[Check]:
     steps = reference_steps(cumulative_alphas(PAPER.schedule), count_)[::-1]
     ours: dict[str, list[float]] = {
-        "timesteps": [step.level for step in steps],
+        "timesteps": [step.timestep for step in steps],
         "alphas": [step.alpha for step in steps],
         "alphas_prev": [step.alpha_prev for step in steps],
         "sqrt_one_minus_alphas": [math.sqrt(1.0 - step.alpha) for step in steps],
@@ -108,17 +108,17 @@ def _tables(file: str, prefix: str, count_: int, data: Arrays) -> Iterator[Check
 def guided(noise: Noise, condition: FloatArray, guidance: float, alphas: FloatArray) -> Estimate:
     """Return the sampler's view of a noise predictor: an estimate of the clean latents."""
 
-    def estimate(x: FloatArray, level: int) -> FloatArray:
-        halves = guided_halves(guidance, condition, 0 * condition)
-        eps = sum(w * noise(x, level, c) for w, c in halves)
-        alpha = float(alphas[level])
+    def estimate(x: FloatArray, timestep: int) -> FloatArray:
+        halves = cfg_terms(guidance, condition, 0 * condition)
+        eps = sum(w * noise(x, timestep, c) for w, c in halves)
+        alpha = float(alphas[timestep])
         return np.asarray((x - math.sqrt(1.0 - alpha) * eps) / math.sqrt(alpha), np.float32)
 
     return estimate
 
 
 def run(
-    estimate: Estimate, case: Case, steps: list[Step], data: Arrays, given: FloatArray
+    estimate: Estimate, case: Case, steps: list[SolverStep], data: Arrays, given: FloatArray
 ) -> FloatArray:
     """Sample with the draws of a reference file.
 
@@ -133,15 +133,15 @@ def run(
     if case.generated is not None:
         mask = np.ones((1, given.shape[1], 1, 1, 1), np.float32)
         mask[:, list(case.generated)] = 0.0
-        known = Known(given, mask, lambda k: data["q_noise"][k])
+        known = Inpainting(given, mask, lambda k: data["q_noise"][k])
     noise = data["step_noise"]
     return sample(estimate, data["x_T"], steps, "ddim", case.eta, lambda k: noise[k], known)
 
 
-def analytic_noise(x: FloatArray, level: int, condition: FloatArray) -> Any:
+def analytic_noise(x: FloatArray, timestep: int, condition: FloatArray) -> Any:
     """Return the noise predictor of the trajectories: any function of x, level and condition."""
-    near = 0.8 * math.sqrt(level / 1000) * x + 0.2 * np.tanh(x)
-    return near + 0.3 * condition * math.sin(0.01 * level)
+    near = 0.8 * math.sqrt(timestep / 1000) * x + 0.2 * np.tanh(x)
+    return near + 0.3 * condition * math.sin(0.01 * timestep)
 
 
 def ddim(reference: Reference, file: Path) -> Iterator[Check]:
@@ -183,8 +183,8 @@ def _trajectory(
     last: list[FloatArray] = []
     inner = guided(analytic_noise, data["cond"], case.guidance, alphas)
 
-    def estimate(x: FloatArray, level: int) -> FloatArray:
-        last[:] = [inner(x, level)]
+    def estimate(x: FloatArray, timestep: int) -> FloatArray:
+        last[:] = [inner(x, timestep)]
         return last[0]
 
     if f"traj_{name}" in data:
@@ -210,9 +210,9 @@ def chain(reference: Reference, file: Path) -> Iterator[Check]:
     yield relative(f"{file.name} c", c, data["c"])
     alphas = cumulative_alphas(PAPER.schedule)
 
-    def eps(x: FloatArray, level: int, condition: FloatArray) -> Any:
-        levels = torch.full((len(x),), level)
-        return networks.unet(torch.from_numpy(x), levels, torch.from_numpy(condition)).numpy()
+    def eps(x: FloatArray, timestep: int, condition: FloatArray) -> Any:
+        timesteps = torch.full((len(x),), timestep)
+        return networks.unet(torch.from_numpy(x), timesteps, torch.from_numpy(condition)).numpy()
 
     for key in [key for key in data if key.startswith("latent_")]:
         name = key.removeprefix("latent_")

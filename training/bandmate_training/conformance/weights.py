@@ -14,7 +14,7 @@ import torch
 
 from bandmate_training.conformance.check import Check, Reference, count
 from bandmate_training.paper import config, keys
-from bandmate_training.paper.rule import file_shapes, ruled_weight
+from bandmate_training.paper.deterministic_weights import deterministic_weight, file_shapes
 from bandmate_training.paper.unet import UNet
 from bandmate_training.paper.vae import Vae
 from bandmate_training.paper.vocoder import Vocoder
@@ -30,7 +30,7 @@ def rule(reference: Reference, file: Path) -> Iterator[Check]:
     """Check that the rule gives every tensor the recorded values, bit by bit, and sums."""
     wrong, worst = [], 0.0
     for key, expected in _read(file).items():
-        value = ruled_weight(key, tuple(expected["shape"]), reference.networks.salt)
+        value = deterministic_weight(key, tuple(expected["shape"]), reference.networks.salt)
         flat = value.reshape(-1)
         first = np.asarray(expected["first"], np.float32)
         last = np.float32(expected["last"])

@@ -17,7 +17,7 @@ from bandmate_training.corpus.note_files import Rows
 from bandmate_training.corpus.perform import LEAD_IN, humanise, timed
 from bandmate_training.corpus.presets import Preset, choose
 from bandmate_training.corpus.score import Part, Rng, Song
-from bandmate_training.corpus.voicing import Voicing, draw_voicing
+from bandmate_training.corpus.timbre import TimbreVariation, draw_timbre
 
 Audio = npt.NDArray[np.float32]
 TAIL = 1.5  # seconds after the last beat
@@ -33,7 +33,7 @@ class Voice:
     """What a part was rendered with."""
 
     preset: Preset | sampled.Sampled
-    voicing: Voicing
+    voicing: TimbreVariation
     role: str
     notes: int
 
@@ -115,16 +115,16 @@ def _part(
     if samples is not None and rng.random() < sampled.SHARE:
         rows = humanise(part, song.clock, rng)
         who, audio, played = sampled.play(part, rows, samples, split, frames, rng)
-        return Voice(who, Voicing(), part.role, len(part.notes)), audio, played
+        return Voice(who, TimbreVariation(), part.role, len(part.notes)), audio, played
     preset = choose(rng, part.stem, split, part.programs, font)
-    voicing = draw_voicing(rng, preset.drums) if split == "train" else Voicing()
+    voicing = draw_timbre(rng, preset.drums) if split == "train" else TimbreVariation()
     rows = humanise(part, song.clock, rng)
     audio = _render(timed(rows, part, song.clock), preset, voicing, fluid, frames)
     return Voice(preset, voicing, part.role, len(part.notes)), audio, rows
 
 
 def _render(
-    rows: list[Event], preset: Preset, voicing: Voicing, fluid: Fluid, frames: int
+    rows: list[Event], preset: Preset, voicing: TimbreVariation, fluid: Fluid, frames: int
 ) -> Audio:
     """Return one part's events as audio (frames,) at the model's rate."""
     wide = math.ceil(frames * RATE / MEL.sample_rate / voicing.tape)
@@ -133,7 +133,9 @@ def _render(
     return np.asarray(np.pad(narrow, (0, frames - len(narrow))), np.float32)
 
 
-def sound(preset: Preset, voicing: Voicing, rows: list[Event], frames: int, fluid: Fluid) -> Audio:
+def sound(
+    preset: Preset, voicing: TimbreVariation, rows: list[Event], frames: int, fluid: Fluid
+) -> Audio:
     """Render events with a preset; (frames,) at the renderer's rate.
 
     TiMidity has no generators to add to.

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from bandmate_server.sampler import cumulative_alphas
+from bandmate_server.model.schedule import cumulative_alphas
 from bandmate_server.spec import NOTES
 from bandmate_training.notes.layout import note_count
 

@@ -13,16 +13,17 @@ from torch.utils.data import Dataset
 
 from bandmate_server.errors import SettingsError
 from bandmate_server.spec import NOTES
+from bandmate_training.learning.trainer import Trainer, TrainerOptions, TrainingTask
+from bandmate_training.networks.checkpoint_file import CHECKPOINT
 from bandmate_training.notes.config import NOTE_DECODER, NOTE_DENOISER, TRANSCRIBER
-from bandmate_training.notes.dataset import NoteWindows
+from bandmate_training.notes.data.dataset import NoteWindows
+from bandmate_training.notes.data.mixing import PlayedSources
+from bandmate_training.notes.data.pairs import PlayedStems, find_noted_tracks
 from bandmate_training.notes.grid import FRAME
-from bandmate_training.notes.mixing import PlayedSources
-from bandmate_training.notes.pairs import PlayedStems, find_noted_tracks
+from bandmate_training.notes.learning.sound_task import SoundTask
+from bandmate_training.notes.learning.task import NoteTask
+from bandmate_training.notes.learning.transcriber_task import TranscriberTask
 from bandmate_training.notes.songs import load_songs
-from bandmate_training.notes.sound_task import SoundTask
-from bandmate_training.notes.task import NoteTask
-from bandmate_training.notes.transcriber_task import TranscriberTask
-from bandmate_training.trainer import CHECKPOINT, Options, Task, Trainer
 
 VALIDATION_EXAMPLES = 16
 PRIOR_EXAMPLES = 1024  # from which the means of all cells are taken
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace, network: str) -> int:
     return 0 if Trainer(task, shadow, _options(args)).run(data) else 130
 
 
-def _denoiser(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
+def _denoiser(args: argparse.Namespace) -> tuple[TrainingTask, Dataset[Any]]:
     songs = load_songs(args.songs, "train")
     held_out = load_songs(args.songs, "validation")
     frames = NOTES.window_latents
@@ -88,7 +89,7 @@ def _denoiser(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
     return task, NoteWindows(songs, args.batch, frames, args.seed)
 
 
-def _decoder(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
+def _decoder(args: argparse.Namespace) -> tuple[TrainingTask, Dataset[Any]]:
     seconds = 2 * DECODER_FRAMES * FRAME
     tracks = find_noted_tracks(args.corpus, "train", seconds)
     held_out = find_noted_tracks(args.corpus, "validation", seconds)
@@ -99,7 +100,7 @@ def _decoder(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
     return task, PlayedStems(tracks, args.batch, DECODER_FRAMES, args.seed)
 
 
-def _encoder(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
+def _encoder(args: argparse.Namespace) -> tuple[TrainingTask, Dataset[Any]]:
     seconds = 2 * ENCODER_FRAMES * FRAME
     tracks = find_noted_tracks(args.corpus, "train", seconds)
     held_out = find_noted_tracks(args.corpus, "validation", seconds)
@@ -109,15 +110,15 @@ def _encoder(args: argparse.Namespace) -> tuple[Task, Dataset[Any]]:
     return task, PlayedSources(tracks, args.batch, ENCODER_FRAMES, args.seed)
 
 
-_MAKERS: dict[str, Callable[[argparse.Namespace], tuple[Task, Dataset[Any]]]] = {
+_MAKERS: dict[str, Callable[[argparse.Namespace], tuple[TrainingTask, Dataset[Any]]]] = {
     "note-denoiser": _denoiser,
     "note-decoder": _decoder,
     "note-encoder": _encoder,
 }
 
 
-def _options(args: argparse.Namespace) -> Options:
-    return Options(
+def _options(args: argparse.Namespace) -> TrainerOptions:
+    return TrainerOptions(
         out=args.out,
         minutes=args.minutes,
         steps=args.steps,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bandmate_training.diffusion import signal_and_noise
+from bandmate_training.learning.diffusion import signal_and_noise
 
 
 def noise_error(

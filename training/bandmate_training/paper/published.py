@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from bandmate_server.errors import CheckpointError
 from bandmate_training.paper import config, keys
+from bandmate_training.paper.checkpoint_names import as_published
 from bandmate_training.paper.config import Shapes
 from bandmate_training.paper.files import Weights, read_file, tensors
-from bandmate_training.paper.own import as_published
 from bandmate_training.paper.unet import UNet
 from bandmate_training.paper.vae import Vae
 from bandmate_training.paper.vocoder import Vocoder, folded_weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bandmate_training.trainer import Options
+from bandmate_training.learning.trainer import TrainerOptions
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Recipe:
 RECIPE = Recipe()
 
 
-def published_options(out: Path, minutes: float = float("inf")) -> Options:
+def published_options(out: Path, minutes: float = float("inf")) -> TrainerOptions:
     """Return the training loop's options as published."""
-    return Options(
+    return TrainerOptions(
         out=out,
         minutes=minutes,
         learning_rate=RECIPE.learning_rate,

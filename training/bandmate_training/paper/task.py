@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from bandmate_server.spec import PAPER, STEMS
-from bandmate_training.checkpoint import fingerprint
-from bandmate_training.diffusion import alphas_cumprod, signal_and_noise
-from bandmate_training.mel import LogMel
+from bandmate_training.learning.diffusion import alphas_cumprod, signal_and_noise
+from bandmate_training.learning.pictures import draw_mels
+from bandmate_training.learning.trainer import Optimisers
+from bandmate_training.networks.checkpoint_file import fingerprint
+from bandmate_training.networks.mel import LogMel
+from bandmate_training.paper.checkpoint_names import Denoiser
 from bandmate_training.paper.config import UNetConfig
 from bandmate_training.paper.loss import drop_condition, noise_error
-from bandmate_training.paper.own import Denoiser
 from bandmate_training.paper.recipe import RECIPE
 from bandmate_training.paper.vae import Vae, posterior_sample
-from bandmate_training.pictures import draw_mels
-from bandmate_training.trainer import Optimisers
 
 Precision = Literal["float32", "bfloat16", "float16"]
 ENCODED_AT_ONCE = 5  # mels: one example with its mixture

@@ -16,14 +16,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from bandmate_server.errors import SettingsError
+from bandmate_training.learning.trainer import Trainer, TrainerOptions
+from bandmate_training.networks.checkpoint_file import CHECKPOINT
+from bandmate_training.paper.checkpoint_names import Denoiser
 from bandmate_training.paper.config import UNET, UNetConfig
-from bandmate_training.paper.latents import KeptMoments, keep_moments, shifts
-from bandmate_training.paper.own import Denoiser
+from bandmate_training.paper.data.latents import KeptMoments, keep_moments, shifts
+from bandmate_training.paper.data.slakh import Segment, Windows, find_segments
 from bandmate_training.paper.published import load_autoencoder, load_denoiser
 from bandmate_training.paper.recipe import RECIPE, published_options
-from bandmate_training.paper.slakh import Segment, Windows, find_segments
 from bandmate_training.paper.task import PaperTask, Setup
-from bandmate_training.trainer import CHECKPOINT, Options, Trainer
 
 VALIDATION_EXAMPLES = 16
 PUBLISHED = {
@@ -132,7 +133,7 @@ def _device(word: str) -> torch.device:
     return device
 
 
-def _options(args: argparse.Namespace) -> Options:
+def _options(args: argparse.Namespace) -> TrainerOptions:
     return replace(
         published_options(args.out, args.minutes),
         steps=args.steps,

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bandmate_training.layers import ResBlock, level_embedding, zero
+from bandmate_training.networks.layers import ResBlock, level_embedding, zero
 from bandmate_training.paper.config import HEAD_WIDTH, UNetConfig
 
 HALVED = (1, 2, 2)  # downsampling leaves the latent channels alone

@@ -1,0 +1,1 @@
+"""The mini preset's graphs: VAE, denoiser, vocoder, separator."""

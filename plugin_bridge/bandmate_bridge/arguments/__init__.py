@@ -1,0 +1,1 @@
+"""The command line's arguments; nothing here loads the engine."""

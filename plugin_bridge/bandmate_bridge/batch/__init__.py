@@ -1,0 +1,1 @@
+"""Many songs: plan, pool or cluster, report."""

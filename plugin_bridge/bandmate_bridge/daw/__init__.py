@@ -1,0 +1,1 @@
+"""Scripts installed into DAWs."""

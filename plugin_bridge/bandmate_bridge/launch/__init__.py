@@ -1,0 +1,1 @@
+"""A server that is started when it is needed, and found again."""

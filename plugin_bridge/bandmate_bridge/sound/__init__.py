@@ -1,0 +1,1 @@
+"""Sound devices, in a process of their own."""

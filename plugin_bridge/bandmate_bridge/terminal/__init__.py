@@ -1,0 +1,1 @@
+"""What a command prints, its progress bar and Ctrl-C."""

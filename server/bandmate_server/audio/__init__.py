@@ -1,0 +1,1 @@
+"""Sound as arrays: reading, windows, resampling, loudness; no model."""

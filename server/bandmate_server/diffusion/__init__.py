@@ -1,0 +1,1 @@
+"""Sampling: steps, solvers, noise, windows that are denoised together."""

@@ -1,0 +1,27 @@
+"""The timesteps that a number of sampling steps goes through."""
+
+from __future__ import annotations
+
+from bandmate_server.diffusion.sampler import (
+    SolverStep,
+    reference_steps,
+    trailing_steps,
+)
+from bandmate_server.model.model import Model
+
+
+def sampling_steps(model: Model, count: int) -> list[SolverStep]:
+    """Return the steps that suit the model: the paper's own, or from the highest level down."""
+    if model.spec.conditioning == "mixture":
+        return reference_steps(model.alphas, count)
+    return trailing_steps(model.alphas, count)
+
+
+def part_steps(model: Model, count: int, highest: int | None = None) -> list[SolverStep]:
+    """Return the steps that suit the model, from the level `highest` down."""
+    if model.spec.conditioning == "learnt":
+        return trailing_steps(model.alphas, count, highest)
+    steps = reference_steps(model.alphas, count)
+    if highest is None:
+        return steps
+    return [step for step in steps if step.timestep <= highest] or steps[-1:]

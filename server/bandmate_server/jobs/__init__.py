@@ -1,0 +1,1 @@
+"""Requests as jobs on disk: queue, worker processes, mailbox."""

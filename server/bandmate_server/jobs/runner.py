@@ -1,0 +1,182 @@
+"""One job in the worker: a snapshot of its input, the engine, the stems in place at once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bandmate_server.errors import OutputError
+from bandmate_server.files import read_json, write_json
+from bandmate_server.jobs.allowed_files import ServerFiles
+from bandmate_server.jobs.context import JobContext
+from bandmate_server.jobs.input_copy import SummedSource, copy_sound, plan_span
+from bandmate_server.jobs.regions import requested_region
+from bandmate_server.jobs.request import JobRequest
+from bandmate_server.jobs.session_copy import SessionCopy, copy_session, crop
+from bandmate_server.jobs.store import INPUT, REQUEST, RESULT, STEMS
+from bandmate_server.model.model import Model
+from bandmate_server.options import CHANNELS, RATE
+from bandmate_server.parts.files import add_files, fill_file, generate_files, vary_file
+from bandmate_server.progress import Cancel, Progress
+from bandmate_server.results.folder import MANIFEST
+from bandmate_server.results.result import Result
+from bandmate_server.separation.api import add_warnings, separate_file
+from bandmate_server.settings import part_settings, separate_settings, take_seeds
+
+
+def run_job(
+    model: Model, folder: Path, files: ServerFiles, progress: Progress, cancel: Cancel
+) -> dict[str, Any]:
+    """Do the job in a folder and return {"stems": [...], "manifest": path}.
+
+    The stems appear by one rename, after result.json has been written: a job whose
+    `stems` folder is there is done, whatever happened to the process.
+
+    Args:
+        model: open.
+        folder: the job's.
+        files: which may be read.
+        progress: called with (stage, fraction).
+        cancel: called often; when it returns true the work stops.
+
+    Raises:
+        BandmateError: saying what went wrong.
+        Cancelled: `cancel` said so.
+    """
+    request = JobRequest.from_json(read_json(folder / REQUEST))
+    context = JobContext(model, request, folder, files, progress, cancel)
+    try:
+        shutil.rmtree(context.work, ignore_errors=True)
+        context.work.mkdir()
+        start, results = TASKS[request.task](context)
+        results = [add_warnings(result, context.notes) for result in results]
+        final, takes = _gather(context, results)
+        found = _describe(context, takes, start)
+        write_json(folder / RESULT, found)
+        context.check()
+        final.rename(folder / STEMS)
+    except OSError as error:
+        raise OutputError(f"cannot write the job's folder: {error}") from error
+    finally:
+        shutil.rmtree(context.work, ignore_errors=True)
+    return found
+
+
+def _separate(context: JobContext) -> tuple[int, list[Result]]:
+    arguments = context.request.arguments
+    copy = context.folder / INPUT
+    with SummedSource(arguments["wav"], context.files.open, context.folder, context.check) as sound:
+        context.notes.extend(sound.notes)
+        asked = requested_region(context.request, sound.name, sound.rate, sound.frames)
+        span = plan_span(asked, sound.rate, sound.frames, context.model.spec)
+        copy_sound(sound, span, copy, context.check)
+    start, end = span.seconds
+    settings = separate_settings(context.request.options)
+    results = []
+    for take, seed in enumerate(take_seeds(settings.seed, context.takes)):
+        chosen = replace(settings, start=start, end=end, seed=seed)
+        out = context.work / f"take-{take + 1}"
+        report, cancel = context.share(take), context.cancel
+        results.append(
+            separate_file(context.model, copy, out, chosen, progress=report, cancel=cancel)
+        )
+    return span.start, results
+
+
+def _add(context: JobContext) -> tuple[int, list[Result]]:
+    session = copy_session(context)
+    stems = context.request.arguments["stems"]
+    return session.span.start, add_files(
+        context.model,
+        stems,
+        session.given,
+        context.out,
+        session.settings,
+        **_beside(context, session),
+    )
+
+
+def _fill(context: JobContext) -> tuple[int, list[Result]]:
+    session = copy_session(context)
+    results = fill_file(
+        context.model,
+        context.request.arguments["stem"],
+        session.given,
+        context.out,
+        session.settings,
+        **_beside(context, session),
+    )
+    return session.span.start, [crop(result, session.span) for result in results]
+
+
+def _vary(context: JobContext) -> tuple[int, list[Result]]:
+    session = copy_session(context)
+    arguments = context.request.arguments
+    return session.span.start, vary_file(
+        context.model,
+        arguments["stem"],
+        arguments["strength"],
+        session.given,
+        context.out,
+        session.settings,
+        **_beside(context, session),
+    )
+
+
+def _beside(context: JobContext, session: SessionCopy) -> dict[str, Any]:
+    """Return what all tasks on a session are given besides."""
+    return {"backing": session.backing, "progress": context.progress, "cancel": context.cancel}
+
+
+def _generate(context: JobContext) -> tuple[int, list[Result]]:
+    options = context.request.options
+    shape = {name: options[name] for name in (RATE.name, CHANNELS.name) if name in options}
+    return 0, generate_files(
+        context.model,
+        context.request.arguments["seconds"],
+        context.out,
+        part_settings(options),
+        stems=options.get("stems"),
+        progress=context.progress,
+        cancel=context.cancel,
+        **shape,
+    )
+
+
+TASKS: dict[str, Callable[[JobContext], tuple[int, list[Result]]]] = {
+    "separate": _separate,
+    "add": _add,
+    "fill": _fill,
+    "vary": _vary,
+    "generate": _generate,
+}
+
+
+def _gather(context: JobContext, results: list[Result]) -> tuple[Path, list[tuple[str, Result]]]:
+    """Bring takes into one folder; return it, and each take with its place in there."""
+    if len(results) == 1:
+        return results[0].folder, [("", results[0])]
+    final = context.work / "takes"
+    final.mkdir()
+    takes = []
+    for number, result in enumerate(results, 1):
+        result.folder.rename(final / f"take-{number}")
+        takes.append((f"take-{number}", result))
+    manifests = [f"{place}/{MANIFEST}" for place, _ in takes]
+    write_json(final / MANIFEST, {"task": context.request.task, "takes": manifests})
+    return final, takes
+
+
+def _describe(context: JobContext, takes: list[tuple[str, Result]], start: int) -> dict[str, Any]:
+    """Return result.json: every stem as it will lie in `stems`."""
+    home = context.folder / STEMS
+    stems = []
+    for number, (place, result) in enumerate(takes, 1):
+        facts = {key: result.manifest[key] for key in ("frames", "rate", "channels")}
+        for stem, file in result.stems.items():
+            wav = str(home / place / file.name)
+            stems.append({"stem": stem, "wav": wav, "take": number, "start": start, **facts})
+    return {"stems": stems, "manifest": str(home / MANIFEST)}

@@ -1,0 +1,94 @@
+"""A job's own copy of the sounds that a new part plays to, and its result cut to the region."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import soundfile
+
+from bandmate_server.jobs.context import JobContext
+from bandmate_server.jobs.input_copy import CopiedRegion, copy_sound, plan_span
+from bandmate_server.jobs.regions import measure_session, open_session, requested_region
+from bandmate_server.jobs.store import INPUTS
+from bandmate_server.results.folder import MANIFEST
+from bandmate_server.results.result import Result
+from bandmate_server.results.stem_file import StemFile
+from bandmate_server.settings import PartSettings, part_settings
+from bandmate_server.spec import BACKING
+
+
+@dataclass(frozen=True)
+class SessionCopy:
+    """Files that all begin at the same moment, and the region in them.
+
+    span: where the copies and the region lie in the session, in frames of its rate.
+    """
+
+    given: dict[str, Path]
+    backing: Path | None
+    settings: PartSettings
+    span: CopiedRegion
+
+
+def copy_session(context: JobContext) -> SessionCopy:
+    """Copy the region of a session with its context.
+
+    The session has the rate of the stem that is worked on, or else of the first sound, and
+    the length of the longest.
+
+    Raises:
+        AudioError: if a file is not audio.
+        RegionError: if the region does not lie inside the session.
+        OutputError: if the copy cannot be written.
+    """
+    with ExitStack() as stack:
+        sounds = open_session(
+            context.request, context.files.open, stack, scratch=context.folder, check=context.check
+        )
+        for sound in sounds.values():
+            context.notes.extend(sound.notes)
+        rate, length = measure_session(sounds)
+        asked = requested_region(context.request, "the session", rate, length)
+        span = plan_span(asked, rate, length, context.model.spec)
+        folder = context.folder / INPUTS
+        folder.mkdir(exist_ok=True)
+        given = {}
+        for role, sound in sounds.items():
+            given[role] = folder / f"{role}.wav"
+            copy_sound(sound, span, given[role], context.check)
+    begin, end = span.seconds
+    settings = replace(part_settings(context.request.options), start=begin, end=end)
+    backing = given.pop(BACKING, None)
+    return SessionCopy(given, backing, settings, span)
+
+
+def crop(result: Result, span: CopiedRegion) -> Result:
+    """Cut a filled stem, which is as long as its copy, to the range that was filled.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    first = span.start - span.first
+    for path in result.stems.values():
+        whole = path.with_name(f"whole-{path.name}")
+        path.rename(whole)
+        with soundfile.SoundFile(whole) as file:
+            file.seek(first)
+            audio = file.read(span.frames, dtype="float32", always_2d=True)
+            kind, bits = (
+                result.manifest["settings"]["format"],
+                result.manifest["settings"]["bit_depth"],
+            )
+            stem = StemFile(path, file.samplerate, file.channels, span.frames, kind, bits)
+        try:
+            stem.write(audio)
+            stem.close()
+        finally:
+            stem.abandon()
+        whole.unlink()
+    manifest = result.manifest | {"frames": span.frames, "cut_to_region": True}
+    (result.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+    return replace(result, manifest=manifest)

@@ -1,0 +1,118 @@
+"""ONNX files -> ONNX Runtime sessions whose inputs and outputs are those of the contract."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+from bandmate_server.errors import BundleError
+from bandmate_server.model.devices import CPU
+from bandmate_server.spec import ModelSpec
+
+Shapes = dict[str, tuple[int | None, ...]]  # name -> shape; None is a dynamic axis
+GRAPHS = ("encoder", "denoiser", "decoder", "vocoder")
+SEPARATOR = "separator"  # of models with masks
+
+
+def open_session(file: Path, providers: tuple[str, ...], threads: int) -> Any:
+    """Open one ONNX file.
+
+    Raises:
+        BundleError: if ONNX Runtime refuses it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # Errors; a fallback becomes our own warning.
+    # Spinning threads would take the cores from the renderer between two runs.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if providers[0] != CPU:
+        _load_libraries(onnxruntime)
+    onnxruntime.set_default_logger_severity(4)  # A provider that fails would write to stderr.
+    try:
+        # ONNX Runtime's own fallback would print to stdout.
+        return onnxruntime.InferenceSession(
+            str(file), options, providers=list(providers), enable_fallback=0
+        )
+    except Exception as error:  # Its errors share no other base.
+        why = first_line(error)
+        raise BundleError(f"{file} cannot be opened on {providers[0]}: {why}") from error
+    finally:
+        onnxruntime.set_default_logger_severity(2)
+
+
+def _load_libraries(onnxruntime: Any) -> None:
+    """Load CUDA and cuDNN from their wheels where they are installed; it prints what it misses."""
+    if hasattr(onnxruntime, "preload_dlls"):
+        with contextlib.redirect_stdout(io.StringIO()) as words:
+            onnxruntime.preload_dlls()
+        logging.getLogger(__name__).debug("preload_dlls: %s", words.getvalue())
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what ONNX Runtime says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def graph_names(spec: ModelSpec) -> tuple[str, ...]:
+    """Return the graphs that a model of this spec consists of."""
+    return GRAPHS if spec.masks is None else (*GRAPHS, SEPARATOR)
+
+
+def graph_shapes(graph: str, spec: ModelSpec) -> tuple[Shapes, Shapes]:
+    """Return name -> shape of a graph's inputs and outputs; None is a dynamic axis."""
+    stems, channels, bands = len(spec.stems), spec.latent_channels, spec.latent_bands
+    latent = (None, channels, None, bands)
+    stem_latents = (None, stems, channels, None, bands)
+    mel = (None, None, spec.mel.bands)
+    if graph == "encoder":
+        return {"wave": (None, None)}, {"log_mel": mel, "latent": latent, "latent_std": latent}
+    if graph == "decoder":
+        return {"latent": latent}, {"log_mel": mel}
+    if graph == "vocoder":
+        return {"log_mel": mel}, {"wave": (None, None)}
+    if graph == SEPARATOR:
+        assert spec.masks is not None
+        return {"wave": (None, None)}, {"mask_logits": (None, stems + 1, None, spec.masks.bands)}
+    inputs: Shapes = {"x": stem_latents}
+    inputs |= dict.fromkeys(("level", "alpha", "sigma", "guidance"), (None,))
+    inputs["mixture"] = (None, *latent)
+    if spec.conditioning == "learnt":
+        inputs |= {"mixture_kind": (None, None, 2), "known": (None, *stem_latents)}
+        inputs["known_mask"] = (None, None, stems, None)
+    return inputs, {"x0": stem_latents}
+
+
+def check_shapes(session: Any, file: Path, graph: str, spec: ModelSpec) -> None:
+    """Compare a session's inputs and outputs with what the engine will feed and expect.
+
+    Raises:
+        BundleError: naming the file and the tensor.
+    """
+    expected_in, expected_out = graph_shapes(graph, spec)
+    for what, expected, found in (
+        ("input", expected_in, session.get_inputs()),
+        ("output", expected_out, session.get_outputs()),
+    ):
+        shapes = {value.name: value.shape for value in found}
+        if what == "input" and set(shapes) != set(expected):
+            names = f"{sorted(shapes)}, expected {sorted(expected)}"
+            raise BundleError(f"{file} has other inputs than its spec says: {names}")
+        for name, shape in expected.items():
+            if name not in shapes:
+                raise BundleError(f"{file} has no {what} {name!r}")
+            if not _fits(shapes[name], shape):
+                have = f"{what} {name!r} is {shapes[name]}"
+                raise BundleError(f"{file}: {have}, expected {list(shape)}")
+
+
+def _fits(found: list[int | str | None], expected: tuple[int | None, ...]) -> bool:
+    """Whether a shape from ONNX allows the expected one; names and None stand for any length."""
+    if len(found) != len(expected):
+        return False
+    pairs = zip(found, expected, strict=True)
+    return all(not isinstance(have, int) or have == want for have, want in pairs)

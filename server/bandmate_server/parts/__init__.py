@@ -1,0 +1,1 @@
+"""New stems that fit given ones: add, fill, vary, generate."""

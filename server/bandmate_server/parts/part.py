@@ -1,0 +1,320 @@
+"""A new part: everything decided, what is given encoded once, then take after take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.audio.windows import Region, cross_fade, find_region, plan_windows
+from bandmate_server.diffusion.joint import Conditioning, InitLatents, PartSampler, Sampling
+from bandmate_server.errors import AudioError, RegionError
+from bandmate_server.model.model import Model
+from bandmate_server.options import MAX_SECONDS
+from bandmate_server.parts.context import (
+    SILENCE_RMS,
+    ContextAudio,
+    ContextInput,
+    encode_windows,
+    mixed,
+    read_context,
+)
+from bandmate_server.parts.loudness_match import AppliedGain, LoudnessMatcher
+from bandmate_server.parts.ranking import WINDOW, ContextScorer
+from bandmate_server.parts.task import PartTask
+from bandmate_server.parts.timeline import Timeline
+from bandmate_server.progress import Monitor
+from bandmate_server.settings import PartSettings
+
+OVERLAP = 1 / 16  # of a window, between neighbours at least: 0.64 s
+DRAFT_STRIDE = 0x9E3779B97F4A7C15  # between drafts' seeds: no take has such neighbours
+SHORTEST = 0.25  # of a window, that are made at least
+VOICING = 0.2  # share of a draft's time in which its latents become waves
+LIGHTEST_TIMESTEP = 100  # noise level at which a variation of strength 0 starts
+DEFAULTS = {
+    "learnt": {"steps": 4, "solver": "dpm", "guidance": 6.0, "eta": 0.0, "drafts": 5},
+    "mixture": {"steps": 50, "solver": "ddim", "guidance": 1.0, "eta": 1.0, "drafts": 1},
+}  # of a bundle that names none, by its conditioning
+
+
+@dataclass(frozen=True)
+class Take:
+    """One take: stem -> mono audio of the region (frames,), and how each was levelled."""
+
+    seed: int
+    stems: dict[str, FloatArray]
+    levels: dict[str, AppliedGain]
+    warnings: list[str]
+
+
+def decide_sampling(model: Model, settings: PartSettings) -> Sampling:
+    """Fill in what the settings leave open; a bundle's manifest may have "part_defaults"."""
+    ours = DEFAULTS[model.spec.conditioning]
+    open_ = ours | model.bundle.manifest.get("part_defaults", {})
+    chosen = {name: getattr(settings, name) for name in ours}
+    found = open_ | {name: value for name, value in chosen.items() if value is not None}
+    return Sampling(
+        steps=int(found["steps"]),
+        solver=found["solver"],
+        guidance=float(found["guidance"]),
+        eta=float(found["eta"]),
+        seed=settings.seed,
+        drafts=int(found["drafts"]),
+        resample=settings.resample,
+    )
+
+
+class Part:
+    """One job with everything decided; `takes` does the work.
+
+    region: what is written, or for "fill" what is replaced, in frames of the session.
+
+    Args:
+        model: any.
+        context_audio: what is given.
+        task: what is wanted.
+        settings: checked.
+        monitor: called with the stages "read", "listen" and "play".
+
+    Raises:
+        RegionError: if start and end do not fit the session.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        context_audio: ContextAudio,
+        task: PartTask,
+        settings: PartSettings,
+        monitor: Monitor,
+    ):
+        self.model, self.context_audio, self.task = model, context_audio, task
+        self.settings, self.monitor = settings, monitor
+        self.how = decide_sampling(model, settings)
+        rate, spec = context_audio.rate, model.spec
+        self.region = find_region(settings.start, settings.end, rate, context_audio.frames)
+        frames = context_audio.frames
+        if task.name == "generate":
+            shortest = SHORTEST * spec.window_samples / spec.mel.sample_rate
+            frames = max(frames, math.ceil(shortest * rate))
+        planned = Region(0, frames) if task.name == "generate" else self.region
+        self.layout = plan_windows(planned, rate, frames, spec, OVERLAP)
+        self.timeline = Timeline(self.region, self.layout, rate, spec)
+        self.seconds = self.region.frames / rate
+        if self.seconds > MAX_SECONDS:
+            raise RegionError(
+                f"the region is {self.seconds:.0f} s long: at most {MAX_SECONDS:.0f} s at once;"
+                " name a start and an end"
+            )
+        self.context_lufs: float | None = None
+        self._encodings = 0  # waves encoded
+
+    def takes(self) -> Iterator[Take]:
+        """Yield the takes that the settings ask for.
+
+        Raises:
+            AudioError: if samples are not finite, or all that is given is silent.
+            Cancelled: if the monitor says so.
+        """
+        count = self.settings.takes
+        context = self._read_context()
+        if context is not None and self._target_is_silent(context):
+            for index in range(count):
+                yield self._silence(self.settings.seed + index)
+            return
+        matcher = LoudnessMatcher(self.timeline, self.context_audio, self.task, context)
+        self.context_lufs = matcher.context_lufs
+        conditioning, init = self._condition(context)
+        scorer = self._scorer(context)
+        for index in range(count):
+            seed = self.settings.seed + index
+            waves = self._best(conditioning, init, seed, scorer, index / count)
+            yield self._levelled(waves, matcher, seed)
+
+    def _best(
+        self, conditioning: Conditioning, init: InitLatents | None, seed: int,
+        scorer: ContextScorer | None, begin: float,
+    ) -> dict[str, FloatArray]:  # fmt: skip
+        """Return the waves of the draft of a take that agrees best with what is given."""
+        count = 1 if scorer is None else self.how.drafts
+
+        def draft(number: int) -> dict[str, FloatArray]:
+            how = replace(self.how, seed=(seed + number * DRAFT_STRIDE) % 2**64)
+            report = partial(self._report, begin, number, count)
+            sampler = PartSampler(
+                self.model,
+                conditioning,
+                self.layout,
+                how,
+                lambda x: report((1 - VOICING) * x),
+                init,
+            )
+            return self._voice(sampler.latents(), lambda x: report(1 - VOICING + VOICING * x))
+
+        drafts = map(draft, range(count))
+        return next(drafts) if scorer is None else max(drafts, key=partial(self._fit, scorer))
+
+    def _report(self, begin: float, draft: int, count: int, share: float) -> None:
+        """Report that a share of the `draft`-th of `count` drafts of a take is done."""
+        self.monitor.report("play", begin + (draft + share) / count / self.settings.takes)
+
+    def _fit(self, scorer: ContextScorer, waves: dict[str, FloatArray]) -> float:
+        """Return how well a draft agrees with what is given."""
+        span = self.timeline.span
+        return sum(scorer.score(name, wave[span]) for name, wave in waves.items())
+
+    def _scorer(self, context: ContextInput | None) -> ContextScorer | None:
+        """Return what drafts have to agree with; None where there is nothing to choose by."""
+        span, how = self.timeline.span, self.how
+        if (
+            context is None
+            or how.drafts == 1
+            or how.guidance <= 0.0
+            or span.stop - span.start < WINDOW
+        ):
+            return None
+        given = {n: w[span] for n, w in context.waves.items() if n not in self.task.wanted}
+        return ContextScorer(given) if given else None
+
+    def _read_context(self) -> ContextInput | None:
+        """Read what is given; None where nothing is."""
+        if not self.context_audio.sources:
+            return None
+        context = read_context(self.context_audio, self.layout, self.model.spec, self.monitor)
+        if context.gain == 0.0 and self.task.name != "vary":
+            names = ", ".join(source.name for source in self.context_audio.sources.values())
+            raise AudioError(
+                f"{names}: silent in and around the region, so there is nothing to play to;"
+                " choose another region, or generate a part from nothing"
+            )
+        return context
+
+    def _target_is_silent(self, context: ContextInput) -> bool:
+        """Whether a variation of silence is asked for: that is silence."""
+        if self.task.name != "vary":
+            return False
+        wave = context.waves[self.task.wanted[0]]
+        return context.gain == 0.0 or float(np.sqrt(np.mean(np.square(wave)))) < SILENCE_RMS
+
+    def _silence(self, seed: int) -> Take:
+        stem = self.task.wanted[0]
+        words = (
+            f"{self.context_audio.stems[stem].name} is silent in the region, and so is its new take"
+        )
+        silent = np.zeros(self.region.frames, np.float32)
+        return Take(seed, {stem: silent}, {stem: AppliedGain(1.0, None, None)}, [words])
+
+    def _condition(self, context: ContextInput | None) -> tuple[Conditioning, InitLatents | None]:
+        """Encode what is given, and return what conditions the model."""
+        spec, length = self.model.spec, self.layout.stop - self.layout.starts[0]
+        known = np.zeros(
+            (len(spec.stems), spec.latent_channels, length, spec.latent_bands), np.float32
+        )
+        mask = np.zeros((len(spec.stems), length), np.float32)
+        if context is None:
+            return Conditioning(known, mask), None
+        given = [*self.context_audio.stems]
+        if self.task.name == "vary":
+            given.remove(self.task.wanted[0])
+        for name in given:
+            index = spec.stems.index(name)
+            known[index] = self._encoded(context.waves[name], context)
+            mask[index] = 1.0
+        if self.task.name == "fill":
+            mask[spec.stems.index(self.task.wanted[0]), self._range_cells()] = 0.0
+            known *= mask[:, None, :, None]
+        conditioning = self._with_backing(Conditioning(known, mask), context)
+        return conditioning, self._init(context) if self.task.name == "vary" else None
+
+    def _with_backing(self, conditioning: Conditioning, context: ContextInput) -> Conditioning:
+        """Return the context with a backing, if one is given.
+
+        A preset without a word for "backing" first separates the stems in it: those that are
+        neither wanted nor given become known.
+        """
+        if self.context_audio.backing is None:
+            return conditioning
+        others = [wave for name, wave in context.waves.items() if name not in self.task.wanted]
+        mixture = self._encoded(mixed(others, len(context.sides)), context)
+        if self.model.spec.conditioning == "learnt":
+            return replace(conditioning, mixture=mixture)
+        nothing = Conditioning(
+            np.zeros_like(conditioning.known), np.zeros_like(conditioning.mask), mixture, True
+        )
+        how = replace(self.how, guidance=1.0, resample=1)
+        found = PartSampler(
+            self.model, nothing, self.layout, how, lambda _: self.monitor.report("play", 0.0)
+        ).latents()
+        known, mask = conditioning.known.copy(), conditioning.mask.copy()
+        for index, name in enumerate(self.model.spec.stems):
+            if name not in self.task.wanted and name not in self.context_audio.stems:
+                known[index], mask[index] = found[index], 1.0
+        return Conditioning(known, mask)
+
+    def _init(self, context: ContextInput) -> InitLatents | None:
+        """Return where a variation starts: the stem itself, and silence in unknown places."""
+        if self.task.strength >= 1.0:
+            return None
+        spec = self.model.spec
+        silence = np.zeros_like(context.waves[self.task.wanted[0]])
+        quiet = self._encoded(silence, context)
+        latents = np.stack(
+            [
+                self._encoded(context.waves[name], context)
+                if name in self.context_audio.stems
+                else quiet
+                for name in spec.stems
+            ]
+        )
+        top = spec.schedule.steps - 1
+        return InitLatents(
+            latents, round(LIGHTEST_TIMESTEP + self.task.strength * (top - LIGHTEST_TIMESTEP))
+        )
+
+    def _encoded(self, wave: FloatArray, context: ContextInput) -> FloatArray:
+        """Return the latents of a wave, brought to the level the model knows."""
+        expected = len(context.waves) + 1  # all that is given, and for a variation silence
+
+        def report(done: float) -> None:
+            self.monitor.report("listen", (self._encodings + done) / expected)
+
+        latents = encode_windows(self.model, wave * np.float32(context.gain), self.layout, report)
+        self._encodings += 1
+        return latents
+
+    def _range_cells(self) -> slice:
+        """Return the latent frames, from the first window's beginning on, that a fill makes."""
+        hop, first, span = self.model.spec.latent_hop, self.layout.starts[0], self.timeline.span
+        return slice(span.start // hop - first, math.ceil(span.stop / hop) - first)
+
+    def _voice(self, latents: FloatArray, report: Callable[[float], None]) -> dict[str, FloatArray]:
+        """Return stem -> wave (n,) of the wanted stems, from model time 0 on."""
+        spec, layout = self.model.spec, self.layout
+        rows = [spec.stems.index(name) for name in self.task.wanted]
+
+        def pieces() -> Iterator[tuple[int, FloatArray]]:
+            for index, start in enumerate(layout.starts):
+                report(index / len(layout.starts))
+                first = start - layout.starts[0]
+                piece = latents[rows, :, first : first + layout.window]
+                waves = self.model.vocode(self.model.decode(np.ascontiguousarray(piece)))
+                yield start * spec.latent_hop, waves.T
+
+        lead = np.zeros((layout.starts[0] * spec.latent_hop, len(rows)), np.float32)
+        track = np.concatenate([lead, *cross_fade(pieces(), layout.overlap * spec.latent_hop)])
+        return {name: track[:, row] for row, name in enumerate(self.task.wanted)}
+
+    def _levelled(self, waves: dict[str, FloatArray], matcher: LoudnessMatcher, seed: int) -> Take:
+        """Bring every stem to its level and to the session's rate."""
+        stems: dict[str, FloatArray] = {}
+        levels: dict[str, AppliedGain] = {}
+        warnings: list[str] = []
+        for name, wave in waves.items():
+            levels[name], words = matcher.level(name, wave)
+            stems[name] = self.timeline.region_at_session_rate(wave * levels[name].gain)
+            warnings += words
+        return Take(seed, stems, levels, warnings)

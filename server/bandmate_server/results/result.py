@@ -1,0 +1,16 @@
+"""What a task has written: the folder, its stems and the manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Result:
+    """Where the stems of a file are: folder, stem -> file (`other` last), and the manifest."""
+
+    folder: Path
+    stems: dict[str, Path]
+    manifest: dict[str, Any]

@@ -1,0 +1,1 @@
+"""Stems out of a mixture: masks, filters, rendering."""

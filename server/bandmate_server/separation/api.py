@@ -1,0 +1,242 @@
+"""The stems of a region, from arrays and from files."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.audio.broadcast import Broadcast
+from bandmate_server.audio.sources import ArraySource, FileSource
+from bandmate_server.errors import OutputError
+from bandmate_server.files import write_whole
+from bandmate_server.model.model import Model
+from bandmate_server.progress import Cancel, Monitor, Progress
+from bandmate_server.results.folder import MANIFEST, ResultFolder, scratch_folder
+from bandmate_server.results.manifest import (
+    clipping_warnings,
+    describe_file,
+    describe_input,
+    describe_job,
+    describe_model,
+    describe_region,
+)
+from bandmate_server.results.result import Result
+from bandmate_server.results.stem_file import BYTES, StemFile
+from bandmate_server.separation.separation import Separation
+from bandmate_server.settings import SeparateSettings
+from bandmate_server.spec import OTHER
+
+STAGES = {"read": 0.04, "separate": 0.95, "write": 0.01}
+VOCODER_WARNING = "the vocoder's waves are not the mixture's: `other` is what they leave of it"
+
+
+def separate(
+    model: Model,
+    audio: FloatArray,
+    rate: int,
+    settings: SeparateSettings | None = None,
+    *,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> dict[str, FloatArray]:
+    """Return the stems of audio in memory; with `other` they sum to it within 1e-6.
+
+    Args:
+        model: from `open_model`.
+        audio: (frames, channels) or (frames,), float; full scale is 1.0.
+        rate: Hz, 8000 to 192000.
+        settings: stems, region, steps; file settings play no part.
+        progress: called with (stage, fraction of the job).
+        cancel: called often; when it returns true the work stops.
+
+    Returns:
+        stem -> float32 array of the region, shaped like `audio`; `other` last.
+
+    Raises:
+        AudioError: shape, rate or samples are not usable.
+        RegionError: start and end do not fit.
+        SettingsError: a stem is unknown, or the model cannot do what is asked.
+        Cancelled: `cancel` said so.
+    """
+    samples = np.asarray(audio, np.float32)
+    source = ArraySource(samples[:, None] if samples.ndim == 1 else samples, rate)
+    monitor = Monitor(progress, cancel, STAGES)
+    job = Separation(model, source, settings or SeparateSettings(), monitor)
+    names = job.stem_names
+    found = {name: np.zeros((job.region.frames, source.channels), np.float32) for name in names}
+    place = 0
+    for block, stems in job.blocks():
+        span = slice(place, place + len(block))
+        found[OTHER][span] = block
+        for name, stem in zip(names, stems, strict=False):
+            found[name][span] = stem
+            found[OTHER][span] -= stem
+        place += len(block)
+    monitor.report("write", 1.0)
+    return {name: stem.reshape(-1, *samples.shape[1:]) for name, stem in found.items()}
+
+
+def separate_file(
+    model: Model,
+    path: Path | str,
+    out_dir: Path | str,
+    settings: SeparateSettings | None = None,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Result:
+    """Write the stems of a file and a manifest to `out_dir`/<file name without ending>/.
+
+    Files appear when all are complete; if anything fails, nothing stays.
+
+    Args:
+        model: from `open_model`.
+        path: audio file.
+        out_dir: made if missing.
+        settings: what to do.
+        force: replace an existing result.
+        progress: called with (stage, fraction of the job).
+        cancel: called often; when it returns true the work stops.
+
+    Raises:
+        AudioError: the file is missing, unreadable, damaged, or has unusable samples.
+        RegionError: start and end do not fit.
+        SettingsError: a stem is unknown, or the model cannot do what is asked.
+        OutputError: a result is there already, or cannot be written.
+        Cancelled: `cancel` said so.
+    """
+    began = time.perf_counter()
+    path, settings = Path(path), settings or SeparateSettings()
+    monitor = Monitor(progress, cancel, STAGES)
+    with ExitStack() as stack:
+        source = stack.enter_context(
+            FileSource(path, scratch=scratch_folder(Path(out_dir)), report=monitor.reading)
+        )
+        job = Separation(model, source, settings, monitor)
+        names = {name: f"{name}.{settings.format}" for name in job.stem_names}
+        target = Path(out_dir) / path.stem
+        _spare_input(path, target, list(names.values()))
+        folder = stack.enter_context(
+            ResultFolder(target, list(names.values()), force, _least_bytes(job, source.channels))
+        )
+        stamp = source.broadcast and source.broadcast.moved(job.region.start)
+        files = _write_stems(job, folder, names, stamp)
+        manifest = _manifest(job, source, path, files)
+        seconds = time.perf_counter() - began
+        manifest["timings"]["total"] = round(seconds, 4)
+        manifest["realtime_factor"] = round(seconds / job.seconds, 5)
+        monitor.check()
+        folder.commit(manifest)
+    monitor.report("write", 1.0)
+    return Result(target, {name: target / file for name, file in names.items()}, manifest)
+
+
+def add_warnings(result: Result, words: list[str]) -> Result:
+    """Add warnings to a finished result's manifest, in its folder too.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    if not words:
+        return result
+    manifest = result.manifest | {"warnings": [*result.manifest["warnings"], *words]}
+    content = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    write_whole(result.folder / MANIFEST, content)
+    return replace(result, manifest=manifest)
+
+
+def _spare_input(path: Path, target: Path, names: list[str]) -> None:
+    """Raise OutputError if a result would be written over the input."""
+    for name in names:
+        if (target / name).resolve() == path.resolve():
+            raise OutputError(f"{path} would be overwritten by its own {name}: change --out")
+
+
+def _least_bytes(job: Separation, channels: int) -> int:
+    """Return what the files take at least; flac might need almost nothing."""
+    if job.settings.format == "flac":
+        return 0
+    frame = channels * BYTES[job.settings.stored_bit_depth]
+    return len(job.stem_names) * job.region.frames * frame
+
+
+def _write_stems(
+    job: Separation, folder: ResultFolder, names: dict[str, str], broadcast: Broadcast | None
+) -> dict[str, StemFile]:
+    """Write all stems and return their finished files.
+
+    `other` is what the stems leave of the audio as they are stored, so that rounding to
+    integers does not break the sum.
+    """
+    source, settings = job.source, job.settings
+    shape = (source.rate, source.channels, job.region.frames)
+    bits = settings.stored_bit_depth
+    with ExitStack() as stack:
+        files: dict[str, StemFile] = {}
+        for name, file in names.items():
+            files[name] = StemFile(folder.path(file), *shape, settings.format, bits, broadcast)
+            stack.callback(files[name].abandon)
+        *stem_files, other = files.values()
+        for block, stems in job.blocks():
+            rest = block.copy()
+            for stem_file, stem in zip(stem_files, stems, strict=True):
+                rest -= stem_file.write(stem)
+            other.write(rest)
+        for index, finished in enumerate(files.values()):
+            job.monitor.report("write", index / len(files))
+            finished.close()
+    return files
+
+
+def _manifest(
+    job: Separation, source: FileSource, path: Path, files: dict[str, StemFile]
+) -> dict[str, Any]:
+    """Return what is needed to understand the result and to make it again."""
+    began = time.perf_counter()
+    inputs = [describe_input(source, path)]
+    timings = job.timings | {"hash": time.perf_counter() - began}
+    return {
+        **describe_job("separate"),
+        "inputs": inputs,
+        **describe_region(job.region, source.rate, source.channels),
+        **describe_model(job.model),
+        "settings": _settings(job),
+        "outputs": {name: describe_file(file) for name, file in files.items()},
+        "timings": {name: round(seconds, 4) for name, seconds in timings.items()},
+        "warnings": [*_warnings(job, files), *source.notes],
+    }
+
+
+def _settings(job: Separation) -> dict[str, Any]:
+    """Return every setting as it was used, defaults filled in."""
+    how = job.how
+    drawn = {"steps": 0} if how is None else asdict(how)
+    return {
+        "stems": job.stem_names,
+        "start": job.settings.start,
+        "end": job.settings.end,
+        "render": job.settings.render,
+        "method": "separator" if how is None else "diffusion",
+        **drawn,
+        "format": job.settings.format,
+        "bit_depth": job.settings.stored_bit_depth,
+        "gain_db": round(20.0 * math.log10(job.gain), 3),
+        "windows": len(job.layout.starts),
+    }
+
+
+def _warnings(job: Separation, files: dict[str, StemFile]) -> list[str]:
+    """Return what the user should know of this result."""
+    found = list(job.model.warnings)
+    if job.settings.render == "vocoder":
+        found.append(VOCODER_WARNING)
+    return found + clipping_warnings(files)

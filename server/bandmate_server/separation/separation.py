@@ -1,0 +1,168 @@
+"""One separation: everything decided, then streamed from the source block by block."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.audio.level import SignalLevel, measure_level
+from bandmate_server.audio.resampler import Resampler
+from bandmate_server.audio.sources import Source, read_blocks
+from bandmate_server.audio.windows import (
+    FrameReader,
+    cross_fade,
+    find_region,
+    model_waves,
+    plan_windows,
+)
+from bandmate_server.diffusion.mels import Diffusion, StemMels, diffusion_mels
+from bandmate_server.errors import SettingsError
+from bandmate_server.model.model import Model
+from bandmate_server.options import Solver
+from bandmate_server.progress import Monitor
+from bandmate_server.separation.masks import mel_masks, separator_masks
+from bandmate_server.separation.render import FrameStream, render_masks
+from bandmate_server.settings import SeparateSettings, check_stems
+from bandmate_server.spec import OTHER, BandSpec, MelSpec
+
+DEFAULT_STEPS = 8  # of a bundle that neither has a separator nor names a default
+DEFAULT_SOLVER: Solver = "ddim"
+
+Blocks = Iterator[tuple[FloatArray, FloatArray]]  # (audio (n, channels), stems (S, n, channels))
+
+
+def decide_diffusion(model: Model, settings: SeparateSettings) -> Diffusion | None:
+    """Fill in what the settings leave open; None means the separator.
+
+    A bundle's manifest may name "defaults" for steps, guidance and eta.
+
+    Raises:
+        SettingsError: if the model has no separator but is asked for it.
+    """
+    spec, defaults = model.spec, model.bundle.manifest.get("defaults", {})
+    steps = settings.steps
+    if steps is None and not (spec.masks and settings.render == "mask"):
+        steps = int(defaults.get("steps", DEFAULT_STEPS))
+    if not steps:
+        if settings.render == "vocoder":
+            raise SettingsError("the vocoder needs at least 1 step, not 0")
+        if not spec.masks:
+            raise SettingsError(f"{model.bundle.name!r} has no separator: ask for 1 step or more")
+        return None
+    paper = spec.conditioning == "mixture"
+    guidance = settings.guidance if settings.guidance is not None else defaults.get("guidance", 1.0)
+    eta = settings.eta if settings.eta is not None else defaults.get("eta", 1.0 if paper else 0.0)
+    solver = settings.solver or DEFAULT_SOLVER
+    return Diffusion(steps, solver, float(guidance), float(eta), settings.seed)
+
+
+class Separation:
+    """One separation with everything decided; `blocks` does the work."""
+
+    def __init__(self, model: Model, source: Source, settings: SeparateSettings, monitor: Monitor):
+        self.model, self.source, self.settings, self.monitor = model, source, settings, monitor
+        self.wanted = check_stems(settings.stems, model.spec.stems, OTHER)
+        self.stem_names = [*(model.spec.stems[index] for index in self.wanted), OTHER]
+        self.how = decide_diffusion(model, settings)
+        self.region = find_region(settings.start, settings.end, source.rate, source.frames)
+        self.layout = plan_windows(self.region, source.rate, source.frames, model.spec)
+        self.seconds = self.region.frames / source.rate
+        self.timings: dict[str, float] = {}
+        self.level = SignalLevel(0.0, 0.0)
+        self.gain = 1.0
+        self._ort_before = model.ort_seconds
+
+    def blocks(self) -> Blocks:
+        """Yield the original and the wanted stems, block by block, from start to end."""
+        began = time.perf_counter()
+        self.level = self._listen()
+        # The paper's model was trained on levels as they are.
+        paper = self.model.spec.conditioning == "mixture"
+        self.gain = 1.0 if paper else self.level.gain
+        self.timings["read"] = time.perf_counter() - began
+        began = time.perf_counter()
+        if self.level.peak == 0.0:
+            yield from self._silence()
+        elif self.settings.render == "vocoder":
+            yield from self._vocoded()
+        else:
+            yield from self._masked()
+        self.timings["separate"] = time.perf_counter() - began
+        self.timings["onnxruntime"] = self.model.ort_seconds - self._ort_before
+
+    def _listen(self) -> SignalLevel:
+        """Measure the audio that the model will see; all of it must be finite."""
+        spec = self.model.spec
+        per_latent = spec.latent_hop * self.source.rate / spec.mel.sample_rate
+        first = self.layout.origin
+        stop = min(first + math.ceil(self.layout.stop * per_latent), self.source.frames)
+
+        def watched() -> Iterator[FloatArray]:
+            done = 0
+            for block in read_blocks(self.source, first, stop):
+                done += len(block)
+                self.monitor.report("read", done / (stop - first))
+                yield block
+
+        return measure_level(watched(), self.source.rate, self.source.name)
+
+    def _silence(self) -> Blocks:
+        for block in read_blocks(self.source, self.region.start, self.region.stop):
+            yield block, np.zeros((len(self.wanted), *block.shape), np.float32)
+
+    def _masked(self) -> Blocks:
+        """Filter the original by the model's masks."""
+        spec, layout = self.model.spec, self.layout
+        grid: BandSpec | MelSpec
+        if self.how is None:
+            assert spec.masks is not None
+            grid, ratio = spec.masks, spec.mask_ratio
+            waves = model_waves(self.source, layout, self.gain, spec, apart=True)
+            pieces = separator_masks(self.model, waves, len(layout.starts), self.monitor)
+        else:
+            grid, ratio = spec.mel, spec.latent_ratio
+            pieces = mel_masks(self._mels(self.how), ratio)
+        chosen = ((start, masks[..., self.wanted, :]) for start, masks in pieces)
+        masks = FrameStream(cross_fade(chosen, layout.overlap * ratio), layout.starts[0] * ratio)
+        blocks = render_masks(
+            self.source, self.region, masks, layout.origin, grid, self.model.threads
+        )
+        for block in blocks:
+            self.monitor.check()
+            yield block
+
+    def _vocoded(self) -> Blocks:
+        """Synthesise the stems from their mels; the same wave on all channels."""
+        spec, layout, source = self.model.spec, self.layout, self.source
+        assert self.how is not None
+        waves = cross_fade(self._voices(self._mels(self.how)), layout.overlap * spec.latent_hop)
+        tape = FrameReader(self._at_source_rate(waves), len(self.wanted))
+        tape.take(self.region.start - layout.origin)
+        for block in read_blocks(source, self.region.start, self.region.stop):
+            stems = tape.take(len(block)).T[:, :, None] / self.gain
+            yield block, np.repeat(stems, source.channels, axis=2)
+
+    def _at_source_rate(self, waves: Iterator[FloatArray]) -> Iterator[FloatArray]:
+        """Yield waves (n, S), given from the first window on, from model time 0 on."""
+        spec = self.model.spec
+        resampler = Resampler(spec.mel.sample_rate, self.source.rate, len(self.wanted))
+        lead = self.layout.starts[0] * spec.latent_hop
+        yield resampler.push(np.zeros((lead, len(self.wanted)), np.float32))
+        for wave in waves:
+            yield resampler.push(wave)
+        yield resampler.push(np.zeros((0, len(self.wanted)), np.float32), last=True)
+
+    def _mels(self, how: Diffusion) -> Iterator[StemMels]:
+        waves = model_waves(self.source, self.layout, self.gain, self.model.spec)
+        return diffusion_mels(self.model, waves, self.layout, how, self.monitor)
+
+    def _voices(self, mels: Iterator[StemMels]) -> Iterator[tuple[int, FloatArray]]:
+        """Yield (first sample, waves (N, S)) of the wanted stems."""
+        for piece in mels:
+            self.monitor.check()
+            waves = self.model.vocode(np.ascontiguousarray(piece.stems[self.wanted]))
+            yield piece.start * self.model.spec.latent_hop, waves.T

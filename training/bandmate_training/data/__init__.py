@@ -1,0 +1,1 @@
+"""Training examples: songs on disk, augmented and remixed."""

@@ -1,0 +1,1 @@
+"""How good a model is: tables, measures, pages to listen to."""

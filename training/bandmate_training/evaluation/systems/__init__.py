@@ -1,0 +1,1 @@
+"""What is measured: the model, and what it is compared with."""

@@ -1,0 +1,1 @@
+"""Training: the loop, and each network's task."""

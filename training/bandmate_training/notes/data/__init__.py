@@ -1,0 +1,1 @@
+"""Notes to train on: from songs, from rendered corpora, with faults."""

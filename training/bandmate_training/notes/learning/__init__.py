@@ -1,0 +1,1 @@
+"""What the networks on notes learn from, and how they are judged."""

@@ -1,0 +1,167 @@
+"""The denoiser of note latents: a transformer over time, all stems' cells in each token."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bandmate_server.spec import STEMS
+from bandmate_training.networks.layers import level_embedding
+from bandmate_training.notes.config import NoteDenoiserConfig
+from bandmate_training.notes.layout import CELLS, TIMBRE, note_count, packed_cells
+
+KINDS = 2  # of mixtures: full, backing; neither set means absent
+MODULATIONS = 6  # shift, scale and gate, twice a block
+_TAPS = 5  # tokens that the convolution in front of attention sees
+
+
+def pack(latents: Tensor) -> Tensor:
+    """Return the cells that are in use (B, T, P) of stems' latents (B, S, C, T, F)."""
+    cells = torch.from_numpy(packed_cells())
+    return latents.permute(0, 3, 1, 2, 4).flatten(2)[..., cells]
+
+
+def unpack(values: Tensor) -> Tensor:
+    """Return stems' latents (B, S, C, T, F) of packed values (B, T, P), zeros elsewhere."""
+    batch, time, _ = values.shape
+    flat = values.new_zeros(batch, time, len(STEMS) * 2 * CELLS)
+    flat[..., torch.from_numpy(packed_cells())] = values
+    return flat.unflatten(2, (len(STEMS), 2, CELLS)).permute(0, 2, 3, 1, 4)
+
+
+class Block(nn.Module):
+    """A short convolution and attention, then two pointwise layers; each modulated and gated."""
+
+    def __init__(self, config: NoteDenoiserConfig) -> None:
+        """Make the layers."""
+        super().__init__()
+        width = config.width
+        self.head_width = config.head_width
+        self.modulation = nn.Parameter(torch.zeros(MODULATIONS, width))
+        self.near = nn.Conv1d(width, width, _TAPS, padding=_TAPS // 2, groups=width)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.expand = nn.Linear(width, config.expansion * width)
+        self.contract = nn.Linear(config.expansion * width, width)
+
+    def forward(self, x: Tensor, modulation: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+        """Map tokens (B, N, width) to the same shape.
+
+        Args:
+            x: tokens.
+            modulation: (B, 6, width), shared by all blocks.
+            rotation: cosines and sines (N, head_width / 2) of the positions.
+        """
+        shift, scale, gate, shift2, scale2, gate2 = (
+            (modulation + self.modulation)[:, :, None].unbind(1)
+        )  # fmt: skip
+        h = _norm(x) * (1 + scale) + shift
+        h = h + self.near(h.transpose(1, 2)).transpose(1, 2)
+        x = x + gate * self._attended(h, rotation)
+        h = _norm(x) * (1 + scale2) + shift2
+        return x + gate2 * self.contract(F.gelu(self.expand(h)))
+
+    def _attended(self, h: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+        batch, tokens, width = h.shape
+        heads = self.qkv(h).view(batch, tokens, 3, -1, self.head_width)
+        q, k, v = heads.permute(2, 0, 3, 1, 4).unbind()
+        q, k = (_rotated(F.rms_norm(part, part.shape[-1:]), rotation) for part in (q, k))
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return self.out(attended.transpose(1, 2).reshape(batch, tokens, width))
+
+
+def _norm(x: Tensor) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:])
+
+
+def _rotated(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotate pairs of channels (B, H, N, head_width) by angles that grow with the position.
+
+    Source: Su et al. 2021, "RoFormer: enhanced transformer with rotary position embedding".
+    """
+    cosine, sine = (part.to(x.dtype) for part in rotation)
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * cosine - b * sine, a * sine + b * cosine], -1)
+
+
+def positions(tokens: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines (tokens, width / 2) of the positions' angles."""
+    rates = torch.exp(-math.log(10_000.0) * torch.arange(width // 2) / (width // 2))
+    angles = torch.arange(tokens)[:, None] * rates
+    return angles.cos(), angles.sin()
+
+
+class NoteDenoiser(nn.Module):
+    """Estimate clean note latents from noisy ones and all that is known.
+
+    Latents are packed (B, T, P): notes, then timbres. The estimate of notes are logits, of
+    timbres the values themselves. How busy each stem is can be given, too; a network that is
+    not told must spread its guesses over songs in which the stem rests.
+    """
+
+    prior: Tensor  # (P,) logits of the cells' means
+    entropies: Tensor  # (S,) surprise, in nats, of a frame to who knows the means alone
+    usual: Tensor  # (S,) how busy a stem is that plays, as in `activity`
+
+    def __init__(self, config: NoteDenoiserConfig) -> None:
+        """Make a network that estimates every note's mean, once `prior` holds their logits."""
+        super().__init__()
+        width, stems = config.width, len(STEMS)
+        self.group, self.head_width, self.width = config.group, config.head_width, width
+        packed = len(packed_cells())
+        self.register_buffer("prior", torch.zeros(packed))
+        self.register_buffer("entropies", torch.ones(stems))
+        self.register_buffer("usual", torch.zeros(stems))
+        self.entry = nn.Linear(config.group * (2 * packed + 2 * CELLS - TIMBRE + stems), width)
+        self.level = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
+        self.facts = nn.Linear(KINDS + 2 * stems + 1, width)
+        self.modulation = nn.Linear(width, MODULATIONS * width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        self.exit = nn.Linear(width, config.group * packed)
+        self.gain = nn.Linear(width, packed)
+        for layer in (self.modulation, self.exit, self.gain):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self,
+        x: Tensor,
+        angle: Tensor,
+        mixture: Tensor,
+        mixture_kind: Tensor,
+        known: Tensor,
+        known_mask: Tensor,
+        activity: Tensor,
+        timbred: Tensor,
+    ) -> Tensor:
+        """Return logits of notes and values of timbres (B, T, P).
+
+        Args:
+            x: noisy latents (B, T, P), T a multiple of the group.
+            angle: (B,) of the noise: 0 none, 1 nothing else; tan(angle pi / 2) = sigma / alpha.
+            mixture: the mixture's notes (B, T, C F - TIMBRE), zeros where absent.
+            mixture_kind: (B, 2), [1, 0] full, [0, 1] backing, [0, 0] absent.
+            known: clean latents of given stems (B, T, P), zeros elsewhere.
+            known_mask: (B, T, S), 1 where a stem is given.
+            activity: (B, S, 2): whether a stem's onsets are counted, and log(1 + onsets/s).
+            timbred: (B, 1), 1 where the latents hold timbres, 0 where they are left open.
+        """
+        facts = torch.cat([mixture_kind, activity.flatten(1), timbred], 1)
+        state = F.silu(self.level(level_embedding(angle * 1000, 256)) + self.facts(facts))
+        frames = torch.cat([x, known, mixture, known_mask], -1)
+        h = self.entry(frames.reshape(len(x), x.shape[1] // self.group, -1))
+        modulation = self.modulation(state).unflatten(1, (MODULATIONS, self.width))
+        rotation = positions(h.shape[1], self.head_width)
+        for block in self.blocks:
+            h = block(h, modulation, rotation)
+        out = self.exit(_norm(h)).reshape(x.shape)
+        return out + self.gain(state)[:, None] * x + self.prior
+
+
+def estimate(raw: Tensor) -> Tensor:
+    """Return the estimated latents (B, T, P), before scaling, of the network's raw output."""
+    notes = note_count()
+    return torch.cat([raw[..., :notes].sigmoid(), raw[..., notes:]], -1)

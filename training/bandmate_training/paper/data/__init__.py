@@ -1,0 +1,1 @@
+"""The published system's training data: Slakh2100 as it reads it."""
