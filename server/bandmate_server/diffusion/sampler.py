@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -157,6 +158,48 @@ def dpm_step(
     return ratio * x + (math.sqrt(step.alpha_prev) - ratio * math.sqrt(step.alpha)) * target
 
 
+class Solve(Protocol):
+    """How a solver moves latents x from one step's timestep to the next."""
+
+    def __call__(
+        self,
+        x: FloatArray,
+        x0: FloatArray,
+        step: SolverStep,
+        earlier: tuple[FloatArray, SolverStep] | None,
+        eta: float,
+        noise: Callable[[], FloatArray],
+    ) -> FloatArray:
+        """Return x at the step's end.
+
+        Args:
+            x: noisy latents at its beginning, any shape.
+            x0: the estimate of the clean ones there.
+            step: from where to where.
+            earlier: the estimate and the step before; None where there is none.
+            eta: share of fresh noise, 0 to 1, for solvers that have any.
+            noise: draws standard normal noise of x's shape.
+        """
+
+
+def _ddim(
+    x: FloatArray, x0: FloatArray, step: SolverStep,
+    earlier: tuple[FloatArray, SolverStep] | None, eta: float, noise: Callable[[], FloatArray],
+) -> FloatArray:  # fmt: skip
+    return ddim_step(x, x0, step, eta, noise() if eta > 0.0 else np.zeros_like(x))
+
+
+def _dpm(
+    x: FloatArray, x0: FloatArray, step: SolverStep,
+    earlier: tuple[FloatArray, SolverStep] | None, eta: float, noise: Callable[[], FloatArray],
+) -> FloatArray:  # fmt: skip
+    return dpm_step(x, x0, step, earlier)
+
+
+# A new solver is a function and a row here, and a name in `Solver`.
+SOLVERS: dict[str, Solve] = {"ddim": _ddim, "dpm": _dpm}
+
+
 def sample(
     estimate: Estimate,
     x: FloatArray,
@@ -173,14 +216,19 @@ def sample(
         estimate: the denoiser; what it raises (cancellation) goes through.
         x: latents at the first step's noise level, any shape.
         steps: first to run first.
-        solver: "ddim" or "dpm"; dpm ignores eta.
-        eta: of DDIM.
+        solver: a row of SOLVERS.
+        eta: of DDIM; dpm ignores it.
         noise: fresh noise of the k-th step.
         known: latents that replace x's before every step.
         resample: how often every step but the last is done, with noise put back in between.
 
+    Raises:
+        ValueError: if there is no such solver.
+
     Source of resampling: Lugmayr et al. 2022 (RePaint), algorithm 1 with jumps of one step.
     """
+    if solver not in SOLVERS:
+        raise ValueError(f"the solver is {solver!r}: expected one of {', '.join(SOLVERS)}")
     earlier: tuple[FloatArray, SolverStep] | None = None
     rounds = [step for step in steps[:-1] for _ in range(resample)] + steps[-1:]
     for index, step in enumerate(rounds):
@@ -191,12 +239,8 @@ def sample(
             given = add_noise(known.latents, known.noise(index), step.alpha)
             x = known.mask * given + (1.0 - known.mask) * x
         x0 = estimate(x, step.timestep)
-        if solver == "ddim":
-            fresh = noise(index) if eta > 0.0 else np.zeros_like(x)
-            x = ddim_step(x, x0, step, eta, fresh)
-        else:
-            x = dpm_step(x, x0, step, earlier)
-            earlier = (x0, step)
+        x = SOLVERS[solver](x, x0, step, earlier, eta, partial(noise, index))
+        earlier = (x0, step)
     return x
 
 

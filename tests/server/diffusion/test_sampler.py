@@ -3,13 +3,14 @@
 import math
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import pytest
 
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.diffusion.sampler import (
+    SOLVERS,
     Estimate,
     Inpainting,
     SolverStep,
@@ -179,3 +180,24 @@ def test_a_spec_s_later_fields_leave_earlier_bundles_hashes_alone() -> None:
     assert NOTES.latent_bands == NOTES.latent_cells != MINI.latent_bands
     for spec in (MINI, NOTES):
         assert ModelSpec.from_json(spec.to_json()) == spec
+
+
+def test_solvers_are_those_that_settings_offer() -> None:
+    assert set(SOLVERS) == set(get_args(Solver))
+
+
+def test_a_new_solver_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def clean(x: Any, x0: Any, step: Any, earlier: Any, eta: Any, noise: Any) -> Any:
+        return x0
+
+    monkeypatch.setitem(SOLVERS, "clean", clean)
+    x = np.ones((1, 4, 1, 8, 2), np.float32)
+    steps = trailing_steps(ALPHAS, 3)
+    found = sample(lambda x, t: x * 0.5, x, steps, cast(Solver, "clean"), 0.0, lambda k: x)
+    np.testing.assert_array_equal(found, x / 8)
+
+
+def test_an_unknown_solver_is_refused() -> None:
+    x = np.ones((1, 4, 1, 8, 2), np.float32)
+    with pytest.raises(ValueError, match="'euler': expected one of ddim, dpm"):
+        sample(lambda x, t: x, x, trailing_steps(ALPHAS, 3), cast(Solver, "euler"), 0, lambda k: x)
