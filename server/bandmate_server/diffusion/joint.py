@@ -25,6 +25,7 @@ from bandmate_server.diffusion.sampler import (
     sample,
 )
 from bandmate_server.diffusion.steps import part_steps
+from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.model import Condition, Model
 
 GUIDANCE_MAX_TIMESTEP = 750  # noise level; above it a guidance of more than 1 counts as 1
@@ -116,7 +117,7 @@ class PartSampler:
         self._steps = part_steps(model, how.steps, init.timestep if init else None)
         self._windows = JointWindows(layout)
         self._mask = conditioning.mask[:, None, :, None]
-        self._learnt = model.spec.conditioning == "learnt"
+        self._takes_stems = rules_of(model.spec).takes_stems
         unconditional = not conditioning.mask.any() and conditioning.mixture is None
         self._guidance = 0.0 if unconditional else how.guidance
         self._calls, self._expected = 0, (len(self._steps) - 1) * how.resample + 1
@@ -145,7 +146,7 @@ class PartSampler:
         """
         weights = self._weights(timestep)
         alpha = float(self._model.alphas[timestep])
-        fresh = self._noise(0 if self._learnt else 2 + 2 * self._calls)
+        fresh = self._noise(0 if self._takes_stems else 2 + 2 * self._calls)
         conditional = self._replaced(x, add_noise(self._conditioning.known, fresh, alpha))
         rows = [(place, half) for place in self._windows.places for _, half in weights]
         found: list[FloatArray] = []
@@ -166,7 +167,7 @@ class PartSampler:
     def _weights(self, timestep: int) -> list[tuple[float, bool]]:
         """Return the weights of the guidance's terms, and which is conditional."""
         conditional = self._guidance
-        if self._learnt and timestep > GUIDANCE_MAX_TIMESTEP:
+        if self._takes_stems and timestep > GUIDANCE_MAX_TIMESTEP:
             conditional = min(conditional, 1.0)
         return cfg_terms(conditional, True, False)
 
@@ -174,7 +175,7 @@ class PartSampler:
         """Return the condition of one window."""
         conditioning = self._conditioning
         mixture = None if conditioning.mixture is None else conditioning.mixture[None, :, place]
-        if not self._learnt:
+        if not self._takes_stems:
             return Condition(mixture)
         known, mask = conditioning.known[None, :, :, place], conditioning.mask[None, :, place]
         return Condition(mixture, conditioning.full, known, mask)

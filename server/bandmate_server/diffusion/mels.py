@@ -19,6 +19,7 @@ from bandmate_server.diffusion.sampler import (
     sample,
 )
 from bandmate_server.diffusion.steps import sampling_steps
+from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.model import Condition, Encoded, Model
 from bandmate_server.options import Solver
 from bandmate_server.progress import Monitor
@@ -85,7 +86,7 @@ def diffusion_mels(
 def _drawn(model: Model, encoded: Encoded, seed: int, start: int) -> Encoded:
     """Draw the mixture's latent from its posterior if the model was trained on such draws."""
     spec = model.spec
-    if spec.conditioning != "mixture":
+    if not rules_of(spec).draws_mixture:
         return encoded
     cell = (1, spec.latent_channels, spec.latent_bands)
     noise = latent_noise(seed, POSTERIOR_DRAW, start, encoded.latent.shape[2], cell)

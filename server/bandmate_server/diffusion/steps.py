@@ -7,19 +7,20 @@ from bandmate_server.diffusion.sampler import (
     reference_steps,
     trailing_steps,
 )
+from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.model import Model
 
 
 def sampling_steps(model: Model, count: int) -> list[SolverStep]:
     """Return the steps that suit the model: the paper's own, or from the highest level down."""
-    if model.spec.conditioning == "mixture":
+    if rules_of(model.spec).published_steps:
         return reference_steps(model.alphas, count)
     return trailing_steps(model.alphas, count)
 
 
 def part_steps(model: Model, count: int, highest: int | None = None) -> list[SolverStep]:
     """Return the steps that suit the model, from the level `highest` down."""
-    if model.spec.conditioning == "learnt":
+    if not rules_of(model.spec).published_steps:
         return trailing_steps(model.alphas, count, highest)
     steps = reference_steps(model.alphas, count)
     if highest is None:

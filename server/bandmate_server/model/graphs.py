@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bandmate_server.errors import BundleError
+from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.devices import CPU
 from bandmate_server.spec import ModelSpec
 
@@ -81,7 +82,7 @@ def graph_shapes(graph: str, spec: ModelSpec) -> tuple[Shapes, Shapes]:
     inputs: Shapes = {"x": stem_latents}
     inputs |= dict.fromkeys(("level", "alpha", "sigma", "guidance"), (None,))
     inputs["mixture"] = (None, *latent)
-    if spec.conditioning == "learnt":
+    if rules_of(spec).takes_stems:
         inputs |= {"mixture_kind": (None, None, 2), "known": (None, *stem_latents)}
         inputs["known_mask"] = (None, None, stems, None)
     return inputs, {"x0": stem_latents}

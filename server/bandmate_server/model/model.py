@@ -14,6 +14,7 @@ import numpy as np
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.errors import BundleError, DeviceError, SettingsError
 from bandmate_server.model.bundle import Bundle, load_bundle
+from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.devices import CPU, choose_device, choose_threads
 from bandmate_server.model.graphs import (
     SEPARATOR,
@@ -214,6 +215,6 @@ def _condition_feeds(
             kind[half, :, 0 if condition.full else 1] = 1.0
         if condition.known is not None and condition.known_mask is not None:
             known[half], mask[half] = condition.known, condition.known_mask
-    if spec.conditioning == "mixture":
+    if not rules_of(spec).takes_stems:
         return {"mixture": mixture}
     return {"mixture": mixture, "mixture_kind": kind, "known": known, "known_mask": mask}

@@ -13,6 +13,7 @@ from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.windows import Region, cross_fade, find_region, plan_windows
 from bandmate_server.diffusion.joint import Conditioning, InitLatents, PartSampler, Sampling
 from bandmate_server.errors import AudioError, RegionError
+from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.model import Model
 from bandmate_server.options import MAX_SECONDS
 from bandmate_server.parts.context import (
@@ -240,7 +241,7 @@ class Part:
             return conditioning
         others = [wave for name, wave in context.waves.items() if name not in self.task.wanted]
         mixture = self._encoded(mixed(others, len(context.sides)), context)
-        if self.model.spec.conditioning == "learnt":
+        if rules_of(self.model.spec).takes_stems:
             return replace(conditioning, mixture=mixture)
         nothing = Conditioning(
             np.zeros_like(conditioning.known), np.zeros_like(conditioning.mask), mixture, True

@@ -21,6 +21,7 @@ from bandmate_server.audio.windows import (
 )
 from bandmate_server.diffusion.mels import Diffusion, StemMels, diffusion_mels
 from bandmate_server.errors import SettingsError
+from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.model import Model
 from bandmate_server.options import Solver
 from bandmate_server.progress import Monitor
@@ -53,9 +54,8 @@ def decide_diffusion(model: Model, settings: SeparateSettings) -> Diffusion | No
         if not spec.masks:
             raise SettingsError(f"{model.bundle.name!r} has no separator: ask for 1 step or more")
         return None
-    paper = spec.conditioning == "mixture"
     guidance = settings.guidance if settings.guidance is not None else defaults.get("guidance", 1.0)
-    eta = settings.eta if settings.eta is not None else defaults.get("eta", 1.0 if paper else 0.0)
+    eta = settings.eta if settings.eta is not None else defaults.get("eta", rules_of(spec).eta)
     solver = settings.solver or DEFAULT_SOLVER
     return Diffusion(steps, solver, float(guidance), float(eta), settings.seed)
 
@@ -80,9 +80,7 @@ class Separation:
         """Yield the original and the wanted stems, block by block, from start to end."""
         began = time.perf_counter()
         self.level = self._listen()
-        # The paper's model was trained on levels as they are.
-        paper = self.model.spec.conditioning == "mixture"
-        self.gain = 1.0 if paper else self.level.gain
+        self.gain = self.level.gain if rules_of(self.model.spec).matches_level else 1.0
         self.timings["read"] = time.perf_counter() - began
         began = time.perf_counter()
         if self.level.peak == 0.0:
