@@ -30,12 +30,11 @@ from bandmate_server.results.manifest import (
 )
 from bandmate_server.results.result import Result
 from bandmate_server.results.stem_file import BYTES, StemFile
-from bandmate_server.separation.separation import Separation
+from bandmate_server.separation.separation import Separation, renderer_of
 from bandmate_server.settings import SeparateSettings
 from bandmate_server.spec import OTHER
 
 STAGES = {"read": 0.04, "separate": 0.95, "write": 0.01}
-VOCODER_WARNING = "the vocoder's waves are not the mixture's: `other` is what they leave of it"
 
 
 def separate(
@@ -237,6 +236,5 @@ def _settings(job: Separation) -> dict[str, Any]:
 def _warnings(job: Separation, files: dict[str, StemFile]) -> list[str]:
     """Return what the user should know of this result."""
     found = list(job.model.warnings)
-    if job.settings.render == "vocoder":
-        found.append(VOCODER_WARNING)
+    found += filter(None, [renderer_of(job.settings.render).warning])
     return found + clipping_warnings(files)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from bandmate_server.separation.render import FrameStream, render_masks
 from bandmate_server.settings import SeparateSettings, check_stems
 from bandmate_server.spec import OTHER, BandSpec, MelSpec
 
+VOCODER_WARNING = "the vocoder's waves are not the mixture's: `other` is what they leave of it"
 DEFAULT_STEPS = 8  # of a bundle that neither has a separator nor names a default
 DEFAULT_SOLVER: Solver = "ddim"
 
@@ -46,11 +48,12 @@ def decide_diffusion(model: Model, settings: SeparateSettings) -> Diffusion | No
     """
     spec, defaults = model.spec, model.bundle.manifest.get("defaults", {})
     steps = settings.steps
-    if steps is None and not (spec.masks and settings.render == "mask"):
+    needs_mels = renderer_of(settings.render).needs_mels
+    if steps is None and (needs_mels or not spec.masks):
         steps = int(defaults.get("steps", DEFAULT_STEPS))
     if not steps:
-        if settings.render == "vocoder":
-            raise SettingsError("the vocoder needs at least 1 step, not 0")
+        if needs_mels:
+            raise SettingsError(f"the {settings.render} needs at least 1 step, not 0")
         if not spec.masks:
             raise SettingsError(f"{model.bundle.name!r} has no separator: ask for 1 step or more")
         return None
@@ -85,10 +88,8 @@ class Separation:
         began = time.perf_counter()
         if self.level.peak == 0.0:
             yield from self._silence()
-        elif self.settings.render == "vocoder":
-            yield from self._vocoded()
         else:
-            yield from self._masked()
+            yield from renderer_of(self.settings.render).blocks(self)
         self.timings["separate"] = time.perf_counter() - began
         self.timings["onnxruntime"] = self.model.ort_seconds - self._ort_before
 
@@ -112,7 +113,7 @@ class Separation:
         for block in read_blocks(self.source, self.region.start, self.region.stop):
             yield block, np.zeros((len(self.wanted), *block.shape), np.float32)
 
-    def _masked(self) -> Blocks:
+    def masked(self) -> Blocks:
         """Filter the original by the model's masks."""
         spec, layout = self.model.spec, self.layout
         grid: BandSpec | MelSpec
@@ -133,7 +134,7 @@ class Separation:
             self.monitor.check()
             yield block
 
-    def _vocoded(self) -> Blocks:
+    def vocoded(self) -> Blocks:
         """Synthesise the stems from their mels; the same wave on all channels."""
         spec, layout, source = self.model.spec, self.layout, self.source
         assert self.how is not None
@@ -164,3 +165,35 @@ class Separation:
             self.monitor.check()
             waves = self.model.vocode(np.ascontiguousarray(piece.stems[self.wanted]))
             yield piece.start * self.model.spec.latent_hop, waves.T
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """A way from what the networks say to stems at the source's rate.
+
+    blocks: yields the audio of a job and its stems, block by block.
+    needs_mels: the separator's masks are not enough: at least one step of diffusion.
+    warning: what the user should know of the result.
+    """
+
+    blocks: Callable[[Separation], Blocks]
+    needs_mels: bool = False
+    warning: str = ""
+
+
+# A new render is a function and a row here, and a name in `Render`.
+RENDERERS = {
+    "mask": Renderer(Separation.masked),
+    "vocoder": Renderer(Separation.vocoded, needs_mels=True, warning=VOCODER_WARNING),
+}
+
+
+def renderer_of(name: str) -> Renderer:
+    """Return a renderer.
+
+    Raises:
+        SettingsError: if there is none of that name.
+    """
+    if name not in RENDERERS:
+        raise SettingsError(f"render is {name!r}: expected one of {', '.join(RENDERERS)}")
+    return RENDERERS[name]
