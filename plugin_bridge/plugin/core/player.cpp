@@ -27,6 +27,7 @@ void Player::prepare(Variant variant, double rate) {
 
 void Player::render(const float* const* inputs, float* const* outputs, const Step& step,
                     const Playlist* playlist, const Mix& mix) {
+    if (step.jumped) within_ = false;
     std::size_t i = 0;
     while (i < step.frames) {
         const std::int64_t frame = step.frame + std::int64_t(i);
@@ -46,7 +47,8 @@ void Player::render(const float* const* inputs, float* const* outputs, const Ste
     }
 }
 
-// At the first sample of a passage faders stand where they are: nothing has been played before.
+// At the first sample of a passage, and after a jump, faders stand where they are: what was played
+// before is not what this goes on from.
 void Player::snap(const Mix& mix) {
     wet_.now = mix.wet ? 1 : 0;
     part_.now = mix.part;

@@ -50,18 +50,16 @@ def test_vst3_plays_stems_and_keeps_them_in_its_state(
     plugins: Path, found: None, server: Any, noise: Noise
 ) -> None:
     plugin, sound = vst3(plugins, "stems"), noise(LENGTH)
-    quiet = np.zeros((2, 64), np.float32)
+    track = np.zeros_like(sound.T)
     plugin.time_line = "since activation"
     plugin.capture = True
     plugin.process(sound.T, RATE)
     plugin.capture = False
-    plugin.process(quiet, RATE)
+    # What the plug-in reports (Status) reaches no parameter of pedalboard's, which runs no GUI.
     end = time.monotonic() + 120
-    while plugin.status != "ready":
-        assert time.monotonic() < end, plugin.status
-        plugin.process(quiet, RATE)
+    while not plugin.process(track, RATE).any():
+        assert time.monotonic() < end
         time.sleep(0.05)
-    track = np.zeros_like(sound.T)
     assert np.abs(plugin.process(track, RATE) - sound.T).max() < 1e-6
     plugin.solo_drums = True
     drums = plugin.process(track, RATE)

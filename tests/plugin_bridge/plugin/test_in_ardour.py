@@ -81,7 +81,8 @@ class Ardour:
 
     @property
     def audio(self) -> Path:
-        return Path(self.session / "interchange" / "session" / "audiofiles")
+        folder: Path = self.session / "interchange" / "session" / "audiofiles"
+        return folder
 
     def bounced(self, name: str) -> Any:
         """Return what was bounced (frames, channels)."""
@@ -106,6 +107,8 @@ def test_stems_sound_in_place_and_stay_with_the_session(
     stem, _ = soundfile.read(path, dtype="float32", always_2d=True)
     begin = captured_from(ardour)
     assert begin <= AT
+    if begin < 0:  # Ardour rolls a little before the beginning
+        stem, begin = stem[-begin:], 0
     assert np.array_equal(ardour.bounced("drums")[begin:], stem[: END - begin])
 
     server.stop()

@@ -68,6 +68,6 @@ def test_the_plug_in_is_put_where_hosts_look_and_taken_away_again(
     assert main(["daw", "where", "plugin"]) == 0
     assert str(home / ".clap") in capsys.readouterr().out
     assert main(["daw", "uninstall", "plugin"]) == 0
-    left = [path.name for path in home.glob(".[vcl]*/*")]
-    assert left == ["mine.vst3"]
+    files = [*home.glob(".vst3/*"), *home.glob(".clap/*"), *home.glob(".lv2/*")]
+    assert files == [own]
     assert not (home / ".config" / "bandmate" / "plugin.conf").exists()

@@ -63,7 +63,6 @@ void free(void* old) {
     }
 
 FORWARD(int, pthread_mutex_lock, (pthread_mutex_t * m), (m))
-FORWARD(int, pthread_mutex_trylock, (pthread_mutex_t * m), (m))
 FORWARD(int, pthread_rwlock_rdlock, (pthread_rwlock_t * m), (m))
 FORWARD(int, pthread_rwlock_wrlock, (pthread_rwlock_t * m), (m))
 FORWARD(int, pthread_cond_wait, (pthread_cond_t * c, pthread_mutex_t* m), (c, m))
