@@ -1,6 +1,6 @@
 """Fuzz what the server does with bytes from strangers, guided by coverage.
 
-    python tests/osc/fuzz_protocol.py -max_total_time=600
+    python tests/server/osc/fuzz_protocol.py -max_total_time=600
 
 Options are libFuzzer's; inputs that reach new code are kept in fuzz-corpus. It ends with an
 error, and the input that made it, if anything but a named error comes out.

@@ -1,6 +1,6 @@
 """What a musician waits beyond the model: from the action to the tracks, in the real Ardour.
 
-    python -m pytest -s tests/plugin_bridge/ardour/measure_latency.py
+    python -m pytest -s tests/plugin_bridge/daw/ardour/measure_latency.py
 
 Separates 10 s of stereo on the shipped model and prints a line of JSON per run; the machine should
 be idle. Beside the clock it has the processor time that Ardour took, less what it takes at rest.

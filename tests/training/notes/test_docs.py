@@ -21,7 +21,7 @@ from bandmate_training.notes.config import (
 )
 from bandmate_training.notes.data import timbres
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCS = (ROOT / "docs" / "notes.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for line in "".join(BLOCKS).splitlines() if line.startswith("bandmate-train")]
