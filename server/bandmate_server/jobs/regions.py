@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import soundfile
+
 from bandmate_server.audio.windows import Region, find_region
 from bandmate_server.errors import AudioError, RegionError
 from bandmate_server.jobs.input_copy import Open, SummedSource
@@ -34,11 +36,10 @@ def open_session(
     Raises:
         AudioError: if a file is not audio.
     """
-    session, own = request.arguments["session"], request.arguments.get("stem")
-    roles = sorted((role for role in session if role not in REGION), key=lambda role: role != own)
+    session = request.arguments["session"]
     return {
         role: stack.enter_context(SummedSource(session[role], open_file, scratch, check))
-        for role in roles
+        for role in _roles(request)
     }
 
 
@@ -75,34 +76,91 @@ def requested_region(request: JobRequest, name: str, rate: int, length: int) -> 
     return Region(start, frames)
 
 
-def check_end(request: JobRequest, open_file: Open, scratch: Path) -> None:
-    """Refuse a region that does not lie inside the audio, before a job is made of it.
+def check_end(request: JobRequest, open_file: Open, scratch: Path) -> bool:
+    """Check at once that a region lies inside the audio, before a job is made of it.
 
-    What cannot be opened as audio, or must be decoded to know how long it is, is left to the job.
+    What cannot be opened as audio is left to the job, and so are audio that has to be decoded
+    to know how long it is, and a region that lies inside the length that such audio states.
 
     Args:
         request: for a job.
         open_file: opens a file that a peer named.
         scratch: a folder, where nothing is written.
 
+    Returns:
+        Whether that is settled; else `check_decoded_end` settles it.
+
     Raises:
         RegionError: naming the region and how long the audio is.
     """
     if not request.files or not _has_region(request):
-        return
+        return True
+    try:
+        _check_end(request, open_file, scratch, _stop)
+    except _MustDecodeError:
+        with contextlib.suppress(RegionError):
+            with contextlib.suppress(AudioError, soundfile.LibsndfileError):
+                requested_region(request, "the audio", *_stated_length(request, open_file))
+            return True
+        return False
+    return True
+
+
+def check_decoded_end(request: JobRequest, open_file: Open, scratch: Path) -> bool:
+    """Check that a region lies inside the audio, decoding it if need be; true if so.
+
+    Args:
+        request: for a job.
+        open_file: opens a file that a peer named.
+        scratch: folder for decoded audio, which does not stay.
+
+    Raises:
+        RegionError: naming the region and how long the audio is.
+    """
+    _check_end(request, open_file, scratch, lambda: None)
+    return True
+
+
+class _MustDecodeError(Exception):
+    """The length of audio is not known before it is decoded."""
+
+
+def _stop() -> None:
+    raise _MustDecodeError
+
+
+def _check_end(
+    request: JobRequest, open_file: Open, scratch: Path, check: Callable[[], None]
+) -> None:
     with ExitStack() as stack, contextlib.suppress(AudioError):
         if "wav" in request.arguments:
             wav = request.arguments["wav"]
-            sound = stack.enter_context(SummedSource(wav, open_file, scratch, _takes_long))
+            sound = stack.enter_context(SummedSource(wav, open_file, scratch, check))
             requested_region(request, sound.name, sound.rate, sound.frames)
         else:
-            sounds = open_session(request, open_file, stack, scratch, _takes_long)
+            sounds = open_session(request, open_file, stack, scratch, check)
             rate, length = measure_session(sounds)
             requested_region(request, "the session", rate, length)
 
 
-def _takes_long() -> None:
-    raise AudioError("its length is not known before it is decoded")
+def _stated_length(request: JobRequest, open_file: Open) -> tuple[int, int]:
+    """Return the rate (Hz) and length (frames) that the headers of a request's files state."""
+    arguments, stated = request.arguments, []
+    if "wav" in arguments:
+        sounds = [arguments["wav"]]
+    else:
+        sounds = [arguments["session"][role] for role in _roles(request)]
+    for file in (file for sound in sounds for part in sound for file in part):
+        with open_file(file) as (_, opened), soundfile.SoundFile(opened) as audio:
+            stated.append((audio.samplerate, audio.frames))
+    rate = stated[0][0]
+    return rate, max(math.ceil(frames * rate / own) for own, frames in stated)
+
+
+def _roles(request: JobRequest) -> list[str]:
+    """Return the roles of a session's sounds: first the stem that is worked on."""
+    session, own = request.arguments["session"], request.arguments.get("stem")
+    return sorted((role for role in session if role not in REGION), key=lambda role: role != own)
 
 
 def _region_of(request: JobRequest) -> tuple[int, int]:

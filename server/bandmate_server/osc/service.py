@@ -16,8 +16,8 @@ from bandmate_server.errors import ProtocolError, RegionError, RequestError
 from bandmate_server.jobs import mailbox
 from bandmate_server.jobs.allowed_files import ServerFiles
 from bandmate_server.jobs.queue import JobQueue
-from bandmate_server.jobs.regions import check_end
-from bandmate_server.jobs.request import Mail, read_job, read_object
+from bandmate_server.jobs.regions import check_decoded_end, check_end
+from bandmate_server.jobs.request import JobRequest, Mail, read_job, read_object
 from bandmate_server.jobs.store import Job, JobStore, job_id
 from bandmate_server.osc.announcer import Announcer
 from bandmate_server.osc.idle import LOOKING, IdleClock
@@ -153,7 +153,7 @@ class Service:
             if isinstance(found, tuple):
                 self._send_reply(peer, request, message.address, found)
             else:
-                self._later(peer, request, message.address, found)
+                self._later(peer, message, request, found)
 
     def _handle(
         self, peer: Peer, route: Route, arguments: dict[str, Any]
@@ -162,14 +162,14 @@ class Service:
             return self._submit(peer, route, arguments)
         return self._handlers[route.address](peer, arguments)
 
-    def _later(self, peer: Peer, request: str, address: str, reply: Awaitable[Reply]) -> None:
+    def _later(self, peer: Peer, message: Message, request: str, reply: Awaitable[Reply]) -> None:
         """Reply when an answer that takes longer is there."""
 
         async def finish() -> None:
             try:
-                self._send_reply(peer, request, address, await reply)
+                self._send_reply(peer, request, message.address, await reply)
             except RequestError as error:
-                self._send_error(peer, request, address, error)
+                self._refuse(peer, message, request, error)
 
         task = asyncio.ensure_future(finish())
         self._tasks.add(task)
@@ -252,7 +252,9 @@ class Service:
                     _logger.error("cannot write the mailbox: %s", trouble)
             return
 
-    def _submit(self, peer: Peer, route: Route, arguments: dict[str, Any]) -> Reply:
+    def _submit(
+        self, peer: Peer, route: Route, arguments: dict[str, Any]
+    ) -> Reply | Awaitable[Reply]:
         """Queue a job, or find the one that this request id has started."""
         deps = self._deps
         job = deps.store.find(str(arguments["req"]), route.address)
@@ -260,13 +262,26 @@ class Service:
             request = read_job(route.address, arguments, STEMS)
             for file in request.files:
                 deps.files.resolve(file)
-            try:
-                check_end(request, deps.files.open, deps.workdir)
-            except RegionError as error:
-                raise RequestError(400, str(error)) from error
+            if not self._has_audio(request, check_end):
+                return self._submit_decoded(peer, request)
             job = deps.queue.submit(request)
+        return self._accept(peer, job)
+
+    async def _submit_decoded(self, peer: Peer, request: JobRequest) -> Reply:
+        """Queue a job whose region lies past the length that its files state, if it is there."""
+        await asyncio.to_thread(self._has_audio, request, check_decoded_end)
+        job = self._deps.store.find(request.req, request.address)
+        return self._accept(peer, job or self._deps.queue.submit(request))
+
+    def _has_audio(self, request: JobRequest, check: Callable[..., bool]) -> bool:
+        try:
+            return check(request, self._deps.files.open, self._deps.workdir)
+        except RegionError as error:
+            raise RequestError(400, str(error)) from error
+
+    def _accept(self, peer: Peer, job: Job) -> Reply:
         if not job.is_finished:
-            deps.announcer.follow(job.job, peer)
+            self._deps.announcer.follow(job.job, peer)
         return "s", [job.job]
 
     def _hello(self, peer: Peer, arguments: dict[str, Any]) -> Reply:
