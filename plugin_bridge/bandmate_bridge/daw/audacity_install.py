@@ -131,7 +131,8 @@ def _module_files() -> list[Path]:
 
 def _is_audacity(process: Path) -> bool:
     try:
-        ours = process.stat().st_uid == os.getuid()
-        return ours and (process / "comm").read_text("utf-8").strip() == "audacity"
+        if process.stat().st_uid != os.getuid() or not (process / "cmdline").read_bytes():
+            return False  # Somebody else's, or dead and not yet reaped.
+        return (process / "comm").read_text("utf-8").strip() == "audacity"
     except OSError:  # It has ended.
         return False
