@@ -86,8 +86,7 @@ class Ardour:
 
     @property
     def audio(self) -> Path:
-        folder: Path = self.session / "interchange" / "session" / "audiofiles"
-        return folder
+        return Path(self.session / "interchange" / "session" / "audiofiles")
 
     def bounced(self, name: str) -> Any:
         """Return what was bounced (frames, channels)."""
