@@ -54,6 +54,16 @@ def test_wheel_has_the_four_packages_and_nothing_beside_them(dist: Path) -> None
     assert {top for top in tops if not top.endswith(".dist-info")} == packages
 
 
+def test_wheel_has_the_plug_in_s_sources_and_nothing_built(dist: Path) -> None:
+    folder = ROOT / "plugin_bridge" / "plugin"
+    names = {name for name in wheel_names(dist) if "/daw/plugin/" in name}
+    sources = [path for path in folder.rglob("*") if path.is_file()]
+    assert names == {
+        f"bandmate_bridge/daw/plugin/{path.relative_to(folder).as_posix()}" for path in sources
+    }
+    assert {Path(name).suffix for name in names} <= {".cpp", ".hpp", ".h", ".sed", ""}
+
+
 def test_wheel_has_typing_marks_and_licences(dist: Path) -> None:
     names = wheel_names(dist)
     assert sum(name.endswith("/py.typed") for name in names) == 4

@@ -16,11 +16,12 @@ namespace {
 constexpr milliseconds kGreetEvery{500};  // while none answers
 constexpr milliseconds kCheckEvery{1000}; // while one does
 constexpr milliseconds kDeadAfter{3500};  // after which it is thought dead
-constexpr milliseconds kPatience{1500};   // with none, before one is started
+constexpr milliseconds kPatience{700};    // with none, before one is started
 constexpr milliseconds kStartFor{60000};  // that a start may take
 constexpr std::chrono::seconds kFirstPause{15}, kLongestPause{240};
 constexpr milliseconds kResend{1000};
 constexpr const char* kHello = "hello";
+const std::string kErrorPrefix = "bandmate: error: "; // of the command line's errors
 
 Problem refusal(std::int64_t code, const std::string& text) {
     if (code == 507) return {Status::DiskFull, text};
@@ -104,9 +105,10 @@ void Server::start(Clock::time_point now) {
         return;
     }
     if (launch_ && launch_->failed()) {
-        const std::string said = launch_->lastLine();
-        problem_ =
-            understood(said.empty() ? "the server could not be started" : said, Status::NoServer);
+        std::string said = launch_->lastLine();
+        if (said.rfind(kErrorPrefix, 0) == 0) said.erase(0, kErrorPrefix.size());
+        if (said.empty()) said = "the server could not be started";
+        problem_ = understood(said, Status::NoServer);
         launch_.reset();
     } else if (launch_ && now - *started_ > kStartFor) {
         problem_ = {Status::NoServer, "the server was started but does not answer"};

@@ -71,9 +71,11 @@ def build_host(folder: Path, *flags: str) -> Path:
     if not program.exists() or any(
         path.stat().st_mtime > program.stat().st_mtime for path in [*sources, HOST / "hosted.hpp"]
     ):
-        command: list[str | Path] = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1"]
-        command += [*flags, f"-I{SOURCES / 'core'}", "-isystem", DPF / "distrho" / "src"]
-        subprocess.run([*command, *sources, "-o", program, "-ldl", "-lpthread"], check=True)
+        command = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", *flags]
+        include = [f"-I{SOURCES / 'core'}", "-isystem", DPF / "distrho" / "src"]
+        libraries = ["-ldl", "-lpthread"]
+        words = [*command, *include, *sources, "-o", program, *libraries]
+        subprocess.run([str(word) for word in words], check=True)
     return program
 
 

@@ -34,6 +34,13 @@ local function wait (what, look)
 end
 
 local todo = {}
+-- sidechain: connect a track to the first side-chain.
+function todo.sidechain (name)
+	track:add_sidechain (plugin)
+	local input = plugin:to_insert ():sidechain_input ()
+	local output = session:route_by_name (name):output ()
+	for side = 0, 1 do assert (input:nth (side):connect (output:nth (side):name ()) == 0) end
+end
 -- capture: let the song play once, from its start to a sample.
 function todo.capture (last)
 	set ("Capture", 1)
@@ -52,12 +59,13 @@ function todo.status (wanted)
 end
 function todo.on (name) set (name, 1) end
 function todo.off (name) set (name, 0) end
--- bounce: what leaves the track, up to a sample, into a file of this name.
-function todo.bounce (argument)
+-- bounce, stems: what leaves the track, or the plug-in, up to a sample, into a file of this name.
+local function bounce (argument, from)
 	local last, name = argument:match ("(%d+) (%S+)")
-	local progress = ARDOUR.InterThreadInfo ()
-	track:bounce_range (0, tonumber (last), progress, track:main_outs (), true, name)
+	track:bounce_range (0, tonumber (last), ARDOUR.InterThreadInfo (), from, true, name)
 end
+function todo.bounce (argument) bounce (argument, track:main_outs ()) end
+function todo.stems (argument) bounce (argument, plugin) end
 
 for step, argument in os.getenv ("TODO"):gmatch ("(%l+):([^;]*)") do todo[step] (argument) end
 session:save_state ("", false, false, false, false, false)
