@@ -72,7 +72,9 @@ class Block(nn.Module):
         heads = self.qkv(h).view(batch, tokens, 3, -1, self.head_width)
         q, k, v = heads.permute(2, 0, 3, 1, 4).unbind()
         q, k = (_rotated(F.rms_norm(part, part.shape[-1:]), rotation) for part in (q, k))
-        attended = F.scaled_dot_product_attention(q, k, v)
+        # Written out: its gradient takes less than half the time of torch's own on a processor.
+        shares = (q @ k.transpose(-1, -2) * self.head_width**-0.5).softmax(-1)
+        attended = shares.to(v.dtype) @ v
         return self.out(attended.transpose(1, 2).reshape(batch, tokens, width))
 
 
