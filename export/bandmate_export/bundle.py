@@ -18,7 +18,7 @@ from bandmate_export.mini.unet import denoiser_graph
 from bandmate_export.mini.vae import decoder_graph, encoder_graph
 from bandmate_export.mini.vocoder import vocoder_graph
 from bandmate_export.networks import Networks
-from bandmate_export.notes.networks import NoteNetworks
+from bandmate_export.notes.networks import PART_DEFAULTS, NoteNetworks
 from bandmate_export.paper.networks import PaperNetworks
 from bandmate_export.storage import write_file, write_graph
 from bandmate_export.weights import precision_words
@@ -80,6 +80,8 @@ def write_graphs(folder: Path, networks: AnyNetworks, about: About) -> dict[str,
     if not isinstance(networks, PaperNetworks):
         manifest["consistency_rounds"] = CONSISTENCY_ROUNDS
         manifest["mask_speeds"] = MASK_SPEEDS
+    if isinstance(networks, NoteNetworks):
+        manifest["part_defaults"] = PART_DEFAULTS
     if about.defaults:
         manifest["defaults"] = about.defaults
     write_manifest(folder, manifest)

@@ -1,4 +1,4 @@
-"""Which cells of latents the networks use: gathering, scattering, scaling."""
+"""Which cells of latents the networks use: gathering and scattering."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 
 from bandmate_export.graph import Graph
 from bandmate_server.spec import ModelSpec
-from bandmate_training.notes.diffusion import SCALE
-from bandmate_training.notes.layout import note_count, packed_cells
+from bandmate_training.notes.layout import packed_cells
 
 
 def packed(g: Graph, latents: str, spec: ModelSpec) -> str:
@@ -27,15 +26,6 @@ def unpacked(g: Graph, values: str, spec: ModelSpec) -> str:
     flat = g.op("Gather", padded, g.constant(source, np.int64), axis=2)
     frames = g.reshape(flat, 0, 0, stems, channels, bands)
     return g.op("Transpose", frames, perm=[0, 2, 3, 1, 4])
-
-
-def estimated(g: Graph, raw: str) -> str:
-    """Write scaled packed latents (B, T, P) of the denoiser's raw output."""
-    count, total = note_count(), len(packed_cells())
-    notes = g.slice(raw, g.integers(0), g.integers(count), 2)
-    timbres = g.slice(raw, g.integers(count), g.integers(total), 2)
-    heights = g.op("Mul", g.op("Sigmoid", notes), g.constant(SCALE))
-    return g.op("Concat", heights, timbres, axis=2)
 
 
 def _places(g: Graph) -> str:

@@ -11,17 +11,23 @@ from torch import Tensor
 
 from bandmate_export.graph import Graph
 from bandmate_export.layers import conv, level_embedding, linear, pointwise, silu
-from bandmate_export.notes.cells import estimated, packed, unpacked
+from bandmate_export.notes.cells import packed, unpacked
 from bandmate_export.weights import Precision
 from bandmate_server.spec import ModelSpec
-from bandmate_training.notes.diffusion import SCALE, angle_of, scaled
-from bandmate_training.notes.layout import TIMBRE, packed_cells
+from bandmate_training.notes.diffusion import angle_of, scaled
+from bandmate_training.notes.evidence import (
+    LARGEST,
+    LEAST_CHANCE,
+    LEAST_NOISE,
+    SPREAD,
+    heights,
+)
+from bandmate_training.notes.layout import SCALE, TIMBRE, note_count, packed_cells
 from bandmate_training.notes.networks.network import (
     KINDS,
     MODULATIONS,
     Block,
     NoteDenoiser,
-    estimate,
     pack,
     positions,
     unpack,
@@ -52,11 +58,8 @@ def denoiser_graph(
     for block in denoiser.blocks:
         assert isinstance(block, Block)
         h = _block(g, h, modulation, rotation, block)
-    out = g.reshape(pointwise(g, _norm(g, h), denoiser.exit), 0, -1, len(packed_cells()))
-    gain = g.unsqueeze(linear(g, state, denoiser.gain), 1)
-    raw = g.op("Add", out, g.op("Mul", gain, noisy))
-    raw = g.op("Add", raw, g.parameter(denoiser, "prior"))
-    x0 = _guided(g, unpacked(g, estimated(g, raw), spec), halves)
+    found = g.reshape(pointwise(g, _norm(g, h), denoiser.exit), 0, -1, len(packed_cells()))
+    x0 = _guided(g, unpacked(g, _latents(g, denoiser, found, noisy, halves), spec), halves)
     latents = ("B", len(spec.stems), spec.latent_channels, "T", spec.latent_bands)
     one = (spec.latent_channels, "T", spec.latent_bands)
     return g.model(
@@ -83,7 +86,7 @@ def denoise(
     batch = len(x)
     usual = torch.stack([torch.ones_like(denoiser.usual), denoiser.usual], -1)
     for half, weight in enumerate(guidance.tolist()):
-        raw = denoiser(
+        guess = denoiser(
             pack(x),
             angle_of(alpha),
             mixture[half].transpose(1, 2).flatten(2)[..., :-TIMBRE] / SCALE,
@@ -93,7 +96,7 @@ def denoise(
             usual.expand(batch, -1, -1),
             torch.ones(batch, 1),
         )
-        x0 += weight * unpack(scaled(estimate(raw)))
+        x0 += weight * unpack(scaled(guess.latents()))
     return x0
 
 
@@ -206,6 +209,53 @@ def _rotated(g: Graph, x: str, rotation: tuple[str, str]) -> str:
     first = g.op("Sub", g.op("Mul", a, cosine), g.op("Mul", b, sine))
     second = g.op("Add", g.op("Mul", a, sine), g.op("Mul", b, cosine))
     return g.op("Concat", first, second, axis=3)
+
+
+def _latents(g: Graph, denoiser: NoteDenoiser, found: str, noisy: str, halves: str) -> str:
+    """Write scaled packed latents (G B, T, P): what was found, with what noisy values say."""
+    count, total = note_count(), len(packed_cells())
+    alpha, sigma = (_column(g, name, halves) for name in ("alpha", "sigma"))
+    first, middle, last = g.integers(0), g.integers(count), g.integers(total)
+    signal = g.op("Mul", alpha, g.constant(SCALE))
+    odds, heights = _evidence(g, g.slice(noisy, first, middle, 2), signal, sigma, denoiser)
+    odds = g.op("Add", odds, g.slice(found, first, middle, 2))
+    odds = g.op("Add", odds, g.parameter(denoiser, "prior"))
+    notes = g.op("Mul", g.op("Mul", g.op("Sigmoid", odds), heights), g.constant(SCALE))
+    kept = g.op("Mul", alpha, g.slice(noisy, middle, last, 2))
+    timbres = g.op("Add", kept, g.op("Mul", sigma, g.slice(found, middle, last, 2)))
+    return g.op("Concat", notes, timbres, axis=2)
+
+
+def _column(g: Graph, name: str, halves: str) -> str:
+    """Write alpha or sigma as (G B, 1, 1)."""
+    return g.unsqueeze(g.reshape(_over(g, name, halves), -1), 1, 2)
+
+
+def _evidence(g: Graph, x: str, signal: str, noise: str, denoiser: NoteDenoiser) -> tuple[str, str]:
+    """Write what `evidence` returns, summed over heights as a last axis."""
+    noise = g.op("Max", noise, g.constant(LEAST_NOISE))
+    spread = g.op("Mul", signal, g.constant(SPREAD))
+    square = g.op("Add", g.op("Mul", noise, noise), g.op("Mul", spread, spread))
+    wide = g.op("Sqrt", square)
+    place, unit = g.op("Div", x, wide), g.op("Div", signal, wide)
+    steps = heights()
+    offset = g.op("Sub", g.unsqueeze(place, 3),
+                  g.op("Mul", g.unsqueeze(unit, 3), g.constant(steps.numpy())))  # fmt: skip
+    chance = g.op("Exp", g.op("Mul", g.op("Mul", offset, offset), g.constant(-0.5)))
+    shares = denoiser.shares.numpy()
+    chance = g.op("Mul", chance, g.constant(shares))
+    total = g.op("ReduceSum", chance, g.integers(3), keepdims=0)
+    least = g.op("Max", total, g.constant(LEAST_CHANCE))
+    weighted = g.op("Squeeze", g.op("MatMul", chance, g.constant(steps.numpy()[:, None])),
+                    g.integers(3))  # fmt: skip
+    ratio = g.op("Div", x, noise)
+    silent = g.op("Mul", g.op("Mul", ratio, ratio), g.constant(0.5))
+    silent = g.op("Add", silent, g.op("Log", g.op("Div", noise, wide)))
+    odds = g.op("Add", g.op("Log", least), silent)
+    odds = g.op("Clip", odds, g.constant(-LARGEST), g.constant(LARGEST))
+    heard = g.op("Greater", total, g.constant(LEAST_CHANCE))
+    mean = g.constant(shares @ steps.numpy())
+    return odds, g.op("Where", heard, g.op("Div", weighted, least), mean)
 
 
 def _guided(g: Graph, x0: str, halves: str) -> str:

@@ -13,8 +13,7 @@ from bandmate_export.mel import log_mel
 from bandmate_export.weights import Precision
 from bandmate_server.spec import ModelSpec
 from bandmate_training.networks.mel import LogMel
-from bandmate_training.notes.diffusion import SCALE
-from bandmate_training.notes.layout import PITCHES, TIMBRE
+from bandmate_training.notes.layout import PITCHES, SCALE, TIMBRE
 from bandmate_training.notes.networks.front import (
     FLOOR,
     HOP,

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from bandmate_export.cli import main as export
 from bandmate_server.spec import OTHER, STEMS
-from bandmate_training.cli import main
+from bandmate_training.cli import main, parser
 from bandmate_training.corpus import build
 from bandmate_training.notes import songs, train_command
 from bandmate_training.notes.config import (
@@ -24,7 +25,7 @@ from bandmate_training.notes.data import timbres
 ROOT = Path(__file__).parents[3]
 DOCS = (ROOT / "docs" / "notes.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
-COMMANDS = [line for line in "".join(BLOCKS).splitlines() if line.startswith("bandmate-train")]
+COMMANDS = [line for line in "".join(BLOCKS).splitlines() if line.startswith("bandmate-")]
 TRAINING = ["--steps", "2", "--batch", "2", "--workers", "0", "--threads", "1"]
 SMALL = {
     "corpus": ["--hours", "0.01", "--jobs", "1"],
@@ -65,12 +66,20 @@ def test_the_commands_shown_train_all_networks(
     write_instruments(Path("samples"))
     names = set()
     for command in COMMANDS:
-        words = shlex.split(command)[1:]
+        program, *words = shlex.split(command)
+        if program == "bandmate-export":
+            found = sorted(map(str, Path().glob(words[0])))
+            assert export([*found, *words[1:]]) == 0
+            continue
         names.add(words[0])
+        if words[0] == "evaluate":  # a table of one song's parts is none
+            assert parser().parse_args(words).table == ["parts"]
+            continue
         more = SMALL.get(words[0], TRAINING)
         assert main([*words, *more, *(["--steps", "4"] if "--resume" in words else [])]) == 0
     assert {"note-encoder", "note-denoiser", "note-decoder", "note-timbres"} <= names
     for name in ("note-encoder", "note-denoiser", "note-decoder"):
         assert (Path("runs") / name / "checkpoint.pt").is_file()
+    assert (Path("notes") / "denoiser.onnx").is_file()
     assert list(Path("corpus/train").glob("*/*.mid"))
     assert len(list(Path("songs").glob("train-*.npz"))) == 2

@@ -107,3 +107,14 @@ def test_training_lowers_the_error_and_resumes_exactly(data: PlayedStems, tmp_pa
     after = trained.validate(trained.model.eval())
     assert all(after[key] < 0.9 * errors[key] for key in errors)
     assert (tmp_path / "whole" / "samples.png").stat().st_size > 1000
+
+
+def test_a_kept_timbre_stays_while_the_rest_is_trained(data: PlayedStems, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    task = SoundTask(NOTES, TINY, data[100], keep_timbre=True)
+    before = copy.deepcopy(task.model.state_dict())
+    options = TrainerOptions(tmp_path, 60, steps=3, warmup=1, workers=0, optimiser="muon")
+    Trainer(task, copy.deepcopy(task.model), options).run(data)
+    changed = {name for name, value in task.model.state_dict().items()
+               if not torch.equal(value, before[name])}  # fmt: skip
+    assert changed and not any(name.startswith("timbre.") for name in changed)

@@ -53,3 +53,10 @@ def test_windows_hold_timbres_for_stems_alone(songs: list[NoteSong]) -> None:
     codes = batch[..., layout.SUSTAIN, :, layout.PITCHES :]
     assert codes[:, :, : len(STEMS)].any() and not codes[:, :, len(STEMS) :].any()
     assert not torch.equal(codes[:, 0], codes[:, 1])  # a transcriber is not exact
+
+
+def test_rendered_songs_are_drawn_often_however_few_they_are(songs: list[NoteSong]) -> None:
+    bare = [NoteSong(song.seconds, song.notes) for song in songs] * 50
+    batch = NoteWindows([*bare, songs[0]], 40, 8, seed=0)[0].float()
+    codes = batch[:, 0, :, layout.SUSTAIN, :, layout.PITCHES :].flatten(1).any(1)
+    assert 0.15 < float(codes.float().mean()) < 0.45

@@ -11,14 +11,13 @@ from torch import Tensor
 
 from bandmate_server.model.schedule import cumulative_alphas
 from bandmate_server.spec import NOTES
-from bandmate_training.notes.layout import note_count
+from bandmate_training.notes.layout import SCALE, note_count
 
-SCALE = 3.0  # of notes, so that one stands out of noise of deviation one; timbres keep theirs
 LEVELS = NOTES.schedule.steps
 
 
 def scaled(values: Tensor) -> Tensor:
-    """Return packed latents (B, T, P) as noise is added to them."""
+    """Return packed latents (B, T, P) as noise is added to them; timbres stay as they are."""
     notes = note_count()
     return torch.cat([SCALE * values[..., :notes], values[..., notes:]], -1)
 

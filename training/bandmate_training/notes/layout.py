@@ -18,6 +18,7 @@ from bandmate_server.spec import STEMS
 ONSET, SUSTAIN = 0, 1  # planes
 LOWEST, PITCHES = 21, 88  # MIDI number of the first pitch cell, and how many there are
 TIMBRE = 12  # values in plane 1, behind the pitches
+SCALE = 3.0  # of heights, so that a note stands out of noise of deviation one
 DRUMS = "drums"
 RANGES = {"bass": (23, 62), "guitar": (36, 91), "piano": (21, 100)}  # MIDI, both ends included
 
@@ -80,6 +81,14 @@ def packed_stems() -> npt.NDArray[np.int64]:
 def note_count() -> int:
     """Return how many of the packed values are of notes: the first ones."""
     return len(packed_cells()) - len(STEMS) * TIMBRE
+
+
+@cache
+def cell_kinds() -> npt.NDArray[np.int64]:
+    """Return the kind of each packed value of notes: 0 onset of a key, 1 of a drum, 2 sustain."""
+    cells = packed_cells()[: note_count()]
+    drums = cells % CELLS >= PITCHES
+    return np.where(cells // CELLS % 2 == SUSTAIN, 2, drums.astype(np.int64))
 
 
 @cache

@@ -64,6 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
     add("--threads", type=int, default=0, help="torch threads (default: all cores)")
     add("--save-every", type=float, default=15.0, help="minutes between checkpoints (default 15)")
     add("--resume", action="store_true", help="go on from OUT's checkpoint")
+    if network == "note-decoder":
+        add(
+            "--keep-timbre", action="store_true",
+            help="leave the code of timbre as it is, once a denoiser has been trained on it",
+        )  # fmt: skip
 
 
 def run(args: argparse.Namespace, network: str) -> int:
@@ -96,7 +101,7 @@ def _decoder(args: argparse.Namespace) -> tuple[TrainingTask, Dataset[Any]]:
     checked = PlayedStems(
         held_out, VALIDATION_EXAMPLES, NOTES.window_latents, _VALIDATION_SEED, 0.0
     )
-    task = SoundTask(NOTES, NOTE_DECODER, checked[0])
+    task = SoundTask(NOTES, NOTE_DECODER, checked[0], args.keep_timbre)
     return task, PlayedStems(tracks, args.batch, DECODER_FRAMES, args.seed)
 
 

@@ -16,6 +16,7 @@ from bandmate_training.notes.songs import SOURCES, TIMBRE_STEP, NoteSong
 
 SPEED = 0.18  # largest change of tempo, in log
 SHIFT = 6  # semitones, the farthest transposition
+RENDERED = 0.3  # share of windows from songs whose timbres are known, however few these are
 TIMBRE_ERROR = 0.2  # standard deviation of a transcribed timbre's values, whose own is 1
 BEFORE = 0.5  # seconds of silence before a song that a window may begin in
 
@@ -33,6 +34,7 @@ class NoteWindows(Dataset[Tensor]):
     ) -> None:
         """Take the songs, the size of a batch, and whether key and tempo are changed."""
         self.songs, self.batch, self.frames, self.seed = songs, batch, frames, seed
+        self.rendered = [song for song in songs if song.timbres]
         self.varied = varied
 
     def __getitem__(self, step: int) -> Tensor:
@@ -42,7 +44,8 @@ class NoteWindows(Dataset[Tensor]):
 
     def draw(self, rng: Rng) -> npt.NDArray[np.float16]:
         """Draw one window (2, S + 1, C, T, F) of one song."""
-        song = self.songs[rng.integers(len(self.songs))]
+        choice = self.rendered if self.rendered and rng.random() < RENDERED else self.songs
+        song = choice[rng.integers(len(choice))]
         speed, shift = 1.0, 0
         if self.varied:
             speed = float(np.exp(rng.uniform(-SPEED, SPEED)))

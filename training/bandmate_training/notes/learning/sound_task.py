@@ -31,11 +31,26 @@ def audible(log_mel: Tensor) -> Tensor:
 class SoundTask:
     """The mean absolute error of log-mels, of single stems with their own timbre."""
 
-    def __init__(self, spec: ModelSpec, config: NoteDecoderConfig, validation: Played) -> None:
-        """Make the network; keep the validation examples."""
+    def __init__(
+        self,
+        spec: ModelSpec,
+        config: NoteDecoderConfig,
+        validation: Played,
+        keep_timbre: bool = False,
+    ) -> None:
+        """Make the network.
+
+        Args:
+            spec: of the model.
+            config: its widths.
+            validation: examples.
+            keep_timbre: leave the timbre's code as it is: a denoiser has learnt it.
+        """
         self.spec, self.config = spec, config
         self.mel = LogMel(spec.mel)
         self.model = NoteDecoder(spec, config)
+        if keep_timbre:
+            self.model.timbre.requires_grad_(False).eval()
         self.network: nn.Module = self.model
         self.validation = validation
 

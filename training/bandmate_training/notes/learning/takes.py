@@ -13,7 +13,7 @@ from bandmate_training.networks.layers import autocast
 from bandmate_training.notes.diffusion import sample, scaled, unscaled
 from bandmate_training.notes.layout import CELLS, DRUMS, TIMBRE, packed_stems
 from bandmate_training.notes.learning.figures import harmony, notes_per_second
-from bandmate_training.notes.networks.network import KINDS, NoteDenoiser, estimate, pack, unpack
+from bandmate_training.notes.networks.network import KINDS, NoteDenoiser, pack, unpack
 
 STEPS = 8
 GUIDANCE = 2.0
@@ -39,15 +39,14 @@ def guided(
 
     def guess(x: Tensor, angle: Tensor) -> Tensor:
         with autocast():
-            raw = model(x, angle, none, kind, known, mask, activity, open_timbre).float()
-            told = scaled(estimate(raw))
+            told = model(x, angle, none, kind, known, mask, activity, open_timbre)
             if guidance == 1:
-                return told
+                return scaled(told.latents())
             blank = model(
                 x, angle, none, kind, torch.zeros_like(known), torch.zeros_like(mask),
                 activity, open_timbre,
-            ).float()  # fmt: skip
-        return guidance * told + (1 - guidance) * scaled(estimate(blank))
+            )  # fmt: skip
+        return scaled(guidance * told.latents() + (1 - guidance) * blank.latents())
 
     return guess
 

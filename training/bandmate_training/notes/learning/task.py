@@ -17,15 +17,16 @@ from bandmate_training.learning.trainer import Optimisers, backward_and_step
 from bandmate_training.networks.layers import autocast
 from bandmate_training.notes.config import NoteDenoiserConfig
 from bandmate_training.notes.diffusion import LEVELS, angle_of, scaled, signal_shares
+from bandmate_training.notes.evidence import height_shares
 from bandmate_training.notes.layout import CELLS, TIMBRE, note_count, onset_cells, packed_stems
 from bandmate_training.notes.learning.objective import (
     TIMBRE_WEIGHT,
-    mean_logits,
+    sounding_logits,
     stem_entropies,
     surprise,
 )
 from bandmate_training.notes.learning.takes import compare_takes
-from bandmate_training.notes.networks.network import KINDS, NoteDenoiser, pack
+from bandmate_training.notes.networks.network import KINDS, Guess, NoteDenoiser, pack
 
 TOLD = 0.7  # share of stems of which it is said how busy they are
 CHECKED_LEVELS = (0.5, 0.999)  # of the schedule, in validation
@@ -65,10 +66,12 @@ class NoteTask:
         """
         self.config = config
         self.model = NoteDenoiser(config)
-        notes = pack(sample[:, 0, : len(STEMS)].float())
-        self.model.prior.copy_(mean_logits(notes))
-        self.model.entropies.copy_(stem_entropies(notes, self.model.prior))
-        self.model.usual.copy_(_usual(activity(notes)))
+        packed = pack(sample[:, 0, : len(STEMS)].float())
+        notes = packed[..., : note_count()]
+        self.model.shares.copy_(height_shares(notes))
+        self.model.prior.copy_(sounding_logits(notes, self.model.shares))
+        self.model.entropies.copy_(stem_entropies(notes))
+        self.model.usual.copy_(_usual(activity(packed)))
         self.network: nn.Module = self.model
         self.alphas = signal_shares()
         self.validation = validation
@@ -99,8 +102,8 @@ class NoteTask:
         told = (torch.rand(count, len(STEMS), generator=generator) < TOLD).float()
         made = self._noised(examples, plans, self._levels(count, generator), told, generator)
         with autocast():
-            raw = self.network(*made.inputs)
-        losses = self._losses(raw.float(), made)
+            guess = self.network(*made.inputs)
+        losses = self._losses(guess, made)
         loss = losses.mean()
         backward_and_step(loss, self.model, optimisers["denoiser"])
         return {"loss": loss.item()}
@@ -140,14 +143,15 @@ class NoteTask:
             (1 - given) * open_timbres,
         )  # fmt: skip
 
-    def _losses(self, raw: Tensor, made: Batch) -> Tensor:
+    def _losses(self, guess: Guess, made: Batch) -> Tensor:
         """Return for each example the share of the wanted stems' entropy that is not explained."""
         notes = note_count()
         wanted = made.wanted
-        cells = surprise(raw[..., :notes], made.target[..., :notes]) * wanted[..., :notes]
+        cells = surprise(guess.odds, made.target[..., :notes], guess.heights)
+        cells = cells * wanted[..., :notes]
         stems = torch.from_numpy(packed_stems())
         shares = cells.sum(1) / self.model.entropies[stems[:notes]]
-        timbres = (raw[..., notes:] - made.target[..., notes:]).square() * wanted[..., notes:]
+        timbres = (guess.timbres - made.target[..., notes:]).square() * wanted[..., notes:]
         starts = torch.tensor([int((stems == s).nonzero()[0]) for s in range(len(STEMS))])
         frames = wanted[..., starts].sum((1, 2)).clamp_min(1)
         return (shares.sum(1) + TIMBRE_WEIGHT * timbres.sum((1, 2))) / frames
@@ -166,8 +170,8 @@ class NoteTask:
                 level = torch.full((len(examples),), int(share * LEVELS))
                 made = self._noised(examples, [plan] * len(examples), level, told, generator)
                 with autocast():
-                    raw = model(*made.inputs).float()
-                losses.append(float(self._losses(raw, made).mean()))
+                    guess = model(*made.inputs)
+                losses.append(float(self._losses(guess, made).mean()))
                 if name == "generate":
                     figures[f"level_{share}"] = losses[-1]
             figures[f"val_{name}"] = float(np.mean(losses))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 from bandmate_server.spec import STEMS
 from bandmate_training.networks.layers import level_embedding
 from bandmate_training.notes.config import NoteDenoiserConfig
-from bandmate_training.notes.layout import CELLS, TIMBRE, note_count, packed_cells
+from bandmate_training.notes.evidence import STEPS as HEIGHTS
+from bandmate_training.notes.evidence import evidence
+from bandmate_training.notes.layout import CELLS, SCALE, TIMBRE, note_count, packed_cells
 
 KINDS = 2  # of mixtures: full, backing; neither set means absent
 MODULATIONS = 6  # shift, scale and gate, twice a block
@@ -69,7 +72,9 @@ class Block(nn.Module):
         heads = self.qkv(h).view(batch, tokens, 3, -1, self.head_width)
         q, k, v = heads.permute(2, 0, 3, 1, 4).unbind()
         q, k = (_rotated(F.rms_norm(part, part.shape[-1:]), rotation) for part in (q, k))
-        attended = F.scaled_dot_product_attention(q, k, v)
+        # Written out: its gradient takes less than half the time of torch's own on a processor.
+        shares = (q @ k.transpose(-1, -2) * self.head_width**-0.5).softmax(-1)
+        attended = shares.to(v.dtype) @ v
         return self.out(attended.transpose(1, 2).reshape(batch, tokens, width))
 
 
@@ -94,25 +99,44 @@ def positions(tokens: int, width: int) -> tuple[Tensor, Tensor]:
     return angles.cos(), angles.sin()
 
 
+class Guess(NamedTuple):
+    """What is estimated of clean latents.
+
+    odds: logits that a note's cell sounds (B, T, notes); heights: if it does, the same shape.
+    timbres: (B, T, timbres).
+    """
+
+    odds: Tensor
+    heights: Tensor
+    timbres: Tensor
+
+    def latents(self) -> Tensor:
+        """Return the expected packed latents (B, T, P), before scaling."""
+        return torch.cat([self.odds.sigmoid() * self.heights, self.timbres], -1)
+
+
 class NoteDenoiser(nn.Module):
     """Estimate clean note latents from noisy ones and all that is known.
 
-    Latents are packed (B, T, P): notes, then timbres. The estimate of notes are logits, of
-    timbres the values themselves. How busy each stem is can be given, too; a network that is
-    not told must spread its guesses over songs in which the stem rests.
+    Latents are packed (B, T, P): notes, then timbres. The network says how likely each cell
+    sounds, given everything around it; what its own noisy value says is added by Bayes' rule.
+    How busy each stem is can be given, too: a network that is not told must spread its guesses
+    over songs in which the stem rests.
     """
 
-    prior: Tensor  # (P,) logits of the cells' means
+    prior: Tensor  # (notes,) logits of how often the cells sound
+    shares: Tensor  # (notes, STEPS) how often each height occurs in a cell that sounds
     entropies: Tensor  # (S,) surprise, in nats, of a frame to who knows the means alone
     usual: Tensor  # (S,) how busy a stem is that plays, as in `activity`
 
     def __init__(self, config: NoteDenoiserConfig) -> None:
-        """Make a network that estimates every note's mean, once `prior` holds their logits."""
+        """Make a network that estimates every cell's mean, once the buffers are set."""
         super().__init__()
         width, stems = config.width, len(STEMS)
         self.group, self.head_width, self.width = config.group, config.head_width, width
-        packed = len(packed_cells())
-        self.register_buffer("prior", torch.zeros(packed))
+        packed, notes = len(packed_cells()), note_count()
+        self.register_buffer("prior", torch.zeros(notes))
+        self.register_buffer("shares", torch.full((notes, HEIGHTS), 1 / HEIGHTS))
         self.register_buffer("entropies", torch.ones(stems))
         self.register_buffer("usual", torch.zeros(stems))
         self.entry = nn.Linear(config.group * (2 * packed + 2 * CELLS - TIMBRE + stems), width)
@@ -121,8 +145,7 @@ class NoteDenoiser(nn.Module):
         self.modulation = nn.Linear(width, MODULATIONS * width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.exit = nn.Linear(width, config.group * packed)
-        self.gain = nn.Linear(width, packed)
-        for layer in (self.modulation, self.exit, self.gain):
+        for layer in (self.modulation, self.exit):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -136,15 +159,15 @@ class NoteDenoiser(nn.Module):
         known_mask: Tensor,
         activity: Tensor,
         timbred: Tensor,
-    ) -> Tensor:
-        """Return logits of notes and values of timbres (B, T, P).
+    ) -> Guess:
+        """Return the estimate.
 
         Args:
-            x: noisy latents (B, T, P), T a multiple of the group.
+            x: noisy scaled latents (B, T, P), T a multiple of the group.
             angle: (B,) of the noise: 0 none, 1 nothing else; tan(angle pi / 2) = sigma / alpha.
             mixture: the mixture's notes (B, T, C F - TIMBRE), zeros where absent.
             mixture_kind: (B, 2), [1, 0] full, [0, 1] backing, [0, 0] absent.
-            known: clean latents of given stems (B, T, P), zeros elsewhere.
+            known: clean scaled latents of given stems (B, T, P), zeros elsewhere.
             known_mask: (B, T, S), 1 where a stem is given.
             activity: (B, S, 2): whether a stem's onsets are counted, and log(1 + onsets/s).
             timbred: (B, 1), 1 where the latents hold timbres, 0 where they are left open.
@@ -157,11 +180,14 @@ class NoteDenoiser(nn.Module):
         rotation = positions(h.shape[1], self.head_width)
         for block in self.blocks:
             h = block(h, modulation, rotation)
-        out = self.exit(_norm(h)).reshape(x.shape)
-        return out + self.gain(state)[:, None] * x + self.prior
+        return self._guess(self.exit(_norm(h)).float().reshape(x.shape), x.float(), angle)
 
-
-def estimate(raw: Tensor) -> Tensor:
-    """Return the estimated latents (B, T, P), before scaling, of the network's raw output."""
-    notes = note_count()
-    return torch.cat([raw[..., :notes].sigmoid(), raw[..., notes:]], -1)
+    def _guess(self, found: Tensor, x: Tensor, angle: Tensor) -> Guess:
+        """Join what the network has found with what the noisy values say."""
+        count = len(self.prior)
+        turn = angle[:, None, None] * (math.pi / 2)
+        alpha, sigma = turn.cos(), turn.sin()
+        with torch.no_grad():
+            odds, heights = evidence(x[..., :count], SCALE * alpha, sigma, self.shares)
+        timbres = alpha * x[..., count:] + sigma * found[..., count:]
+        return Guess(found[..., :count] + self.prior + odds, heights, timbres)
