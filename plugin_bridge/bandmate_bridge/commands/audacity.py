@@ -31,7 +31,7 @@ from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server.errors import Cancelled, DawError
 from bandmate_server.spec import BACKING, MINI
 
-MODULES = {"separate": "separate_command", "add": "part_command"}
+MODULES = {"separate": "separate", "add": "parts"}
 FORMAT = ("--format", "wav", "--bit-depth", "32f")
 CONTEXT_SECONDS = MINI.window_samples / MINI.mel.sample_rate  # that the model is given around
 
@@ -131,7 +131,7 @@ def _made(
     """
     options = _parsed(task, words, files)
     options.out, options.json = folder / "stems", True
-    command = importlib.import_module(f"bandmate_bridge.{MODULES[task]}")
+    command = importlib.import_module(f"bandmate_bridge.commands.{MODULES[task]}")
     with contextlib.redirect_stdout(io.StringIO()) as report:
         command.run(options, interrupt)
     found: dict[str, Any] = json.loads(report.getvalue())

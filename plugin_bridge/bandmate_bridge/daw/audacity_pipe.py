@@ -17,7 +17,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from bandmate_bridge.daw.audacity_install import audacity_runs
+from bandmate_bridge.daw.audacity import audacity_runs
 from bandmate_server.errors import DawError
 
 CONNECT_SECONDS = 5.0  # that Audacity may take between two clients
