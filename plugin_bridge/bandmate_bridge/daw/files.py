@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bandmate_bridge.daw.daw import Setup
-from bandmate_server.files import write_whole
+from bandmate_server.files import data_folder, write_whole
 
 
 def settings_base(mac: str, windows: str) -> Path:
@@ -37,7 +37,8 @@ def scripts_folder(daw: str) -> Path:
 def write_settings(path: Path, setup: Setup) -> Path:
     """Write what the scripts cannot know by themselves, as a Lua table; return the file."""
     fields = []
-    for name, value in (("workdir", setup.workdir), ("command", setup.program)):
+    values = {"workdir": setup.workdir, "command": setup.program, "data": data_folder()}
+    for name, value in values.items():
         if value is not None:
             text = str(value.absolute()).replace("\\", "/").replace('"', '\\"')
             fields.append(f'{name} = "{text}"')

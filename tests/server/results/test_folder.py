@@ -207,7 +207,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from bandmate_server.errors import OutputError
-from bandmate_server.results.folder import StemFile
+from bandmate_server.results.stem_file import StemFile
 path, kind = Path(sys.argv[1]), sys.argv[2]
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 noise = np.random.default_rng(0).uniform(-1, 1, (10_000, 1)).astype(np.float32)
