@@ -83,6 +83,7 @@ def test_scripts_for_daws_are_in_wheel_and_sdist(dist: Path) -> None:
     scripts = [
         *(ROOT / "plugin_bridge").glob("ardour/*/*.lua"),
         *(ROOT / "plugin_bridge/reaper").glob("*.lua"),
+        ROOT / "plugin_bridge/plugin/Makefile",
     ]
     assert len(scripts) >= 14
     for path in scripts:

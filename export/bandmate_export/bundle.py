@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -20,10 +19,10 @@ from bandmate_export.mini.vocoder import vocoder_graph
 from bandmate_export.networks import Networks
 from bandmate_export.notes.networks import PART_DEFAULTS, NoteNetworks
 from bandmate_export.paper.networks import PaperNetworks
-from bandmate_export.storage import write_file, write_graph
+from bandmate_export.storage import write_graph
 from bandmate_export.weights import precision_words
 from bandmate_server.errors import OutputError
-from bandmate_server.files import hash_file
+from bandmate_server.files import hash_file, write_json
 from bandmate_server.model.bundle import MANIFEST
 from bandmate_server.model.graphs import graph_names
 
@@ -90,8 +89,7 @@ def write_graphs(folder: Path, networks: AnyNetworks, about: About) -> dict[str,
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Write bundle.json."""
-    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
-    write_file(folder / MANIFEST, f"{text}\n".encode())
+    write_json(folder / MANIFEST, manifest, indent=2, durable=True)
 
 
 def check_target(out: Path, force: bool) -> None:

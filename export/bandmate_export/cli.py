@@ -27,9 +27,9 @@ from bandmate_export.notes.networks import (
     is_of_notes,
     read_note_networks,
 )
-from bandmate_export.storage import write_file
 from bandmate_export.weights import Precision
 from bandmate_server.errors import BandmateError, SettingsError
+from bandmate_server.files import write_whole
 from bandmate_server.model.bundle import Bundle, find_bundle, load_bundle
 from bandmate_server.options import ETA, GUIDANCE, STEPS
 
@@ -101,8 +101,8 @@ def run(args: argparse.Namespace) -> None:
         manifest["training"] |= {"parity": figures, **_only(sections, "figures")}
         write_manifest(folder, manifest)
         text = write_card(manifest, networks, sections, report["card"])
-        write_file(folder / CARD, text.encode())
-        write_file(folder / PARITY, f"{json.dumps(report['rows'], indent=1)}\n".encode())
+        write_whole(folder / CARD, text, durable=True)
+        write_whole(folder / PARITY, f"{json.dumps(report['rows'], indent=1)}\n", durable=True)
     megabytes = sum(file.stat().st_size for file in args.out.iterdir()) / 1e6
     sys.stdout.write(f"{args.out}: {args.name} {args.version}, {megabytes:.1f} MB\n")
 

@@ -14,8 +14,8 @@ from bandmate_export.bundle import CARD, About, check_target, staged, write_grap
 from bandmate_export.card import write_card
 from bandmate_export.cli import PARITY
 from bandmate_export.paper.networks import PaperNetworks, read_paper_networks
-from bandmate_export.storage import write_file
 from bandmate_server.errors import BandmateError
+from bandmate_server.files import write_whole
 from bandmate_server.model.bundle import Bundle, load_bundle
 from bandmate_training.paper import import_command
 
@@ -59,10 +59,11 @@ def run(args: argparse.Namespace) -> None:
             }
             write_manifest(folder, manifest)
             lists = {"parity": [asdict(row) for row in rows]}
-            write_file(folder / PARITY, f"{json.dumps(lists, indent=1)}\n".encode())
+            write_whole(folder / PARITY, f"{json.dumps(lists, indent=1)}\n", durable=True)
         words = f"```\n{parity.table(rows)}\n```" if rows else "Not measured."
         sections: dict[str, Any] = {**SECTIONS, "commands": _words(args)}
-        write_file(folder / CARD, write_card(manifest, networks, sections, words).encode())
+        text = write_card(manifest, networks, sections, words)
+        write_whole(folder / CARD, text, durable=True)
     megabytes = sum(file.stat().st_size for file in args.out.iterdir()) / 1e6
     sys.stdout.write(f"{args.out}: {args.name} {args.version}, {megabytes:.1f} MB\n")
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import onnx
 from onnx import external_data_helper
 
+from bandmate_server.files import write_whole
+
 LARGEST_WHOLE = 1 << 29  # bytes: a protobuf holds 2 GB at most, and takes its size twice to read
 SMALLEST_OUTSIDE = 1 << 12  # bytes: smaller weights stay in the model
 
@@ -18,7 +20,7 @@ def write_graph(folder: Path, name: str, model: onnx.ModelProto) -> list[str]:
     The weights of a large one go into `<name>.data`, which ONNX Runtime maps into memory.
     """
     if weight_bytes(model) <= LARGEST_WHOLE:
-        write_file(folder / name, model.SerializeToString(deterministic=True))
+        write_whole(folder / name, model.SerializeToString(deterministic=True), durable=True)
         return [name]
     data = f"{name}.data"
     with (folder / data).open("wb") as file:
@@ -30,7 +32,7 @@ def write_graph(folder: Path, name: str, model: onnx.ModelProto) -> list[str]:
                 tensor.ClearField("raw_data")
         file.flush()
         os.fsync(file.fileno())
-    write_file(folder / name, model.SerializeToString(deterministic=True))
+    write_whole(folder / name, model.SerializeToString(deterministic=True), durable=True)
     onnx.checker.check_model(str(folder / name), full_check=True)
     return [name, data]
 
@@ -42,11 +44,3 @@ def weight_bytes(model: onnx.ModelProto) -> int:
 
 def _move_out(tensor: onnx.TensorProto, location: str, offset: int) -> None:
     external_data_helper.set_external_data(tensor, location, offset, len(tensor.raw_data))
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file and put it on the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

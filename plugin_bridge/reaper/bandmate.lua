@@ -23,7 +23,8 @@ local function settings ()
 	local chunk = folder and loadfile (folder .. "settings.lua")
 	local chosen = chunk and chunk () or {}
 	local home = os.getenv ("HOME") or os.getenv ("USERPROFILE") or "."
-	chosen.workdir = chosen.workdir or os.getenv ("BANDMATE_WORKDIR") or home .. "/.local/share/bandmate/work"
+	local data = chosen.data or home .. "/.local/share/bandmate"
+	chosen.workdir = chosen.workdir or os.getenv ("BANDMATE_WORKDIR") or data .. "/work"
 	chosen.command = chosen.command or "bandmate"
 	return chosen
 end

@@ -6,41 +6,67 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import platformdirs
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
-def write_whole(path: Path, content: str | bytes, mode: int = 0o666) -> None:
-    """Write a file by renaming a finished one into place.
+def data_folder() -> Path:
+    """Return the folder of the user's models and jobs; on Linux ~/.local/share/bandmate.
+
+    $XDG_DATA_HOME is respected; macOS and Windows have places of their own.
+    """
+    return platformdirs.user_data_path("bandmate", appauthor=False)
+
+
+def write_whole(
+    path: Path,
+    content: str | bytes | Callable[[BinaryIO], object],
+    *,
+    mode: int = 0o666,
+    durable: bool = False,
+) -> None:
+    """Write a file by renaming a finished one into place; a killed process leaves no half.
 
     Args:
         path: of the file.
-        content: text is written as UTF-8.
+        content: text is written as UTF-8; a function is called with the open file.
         mode: permissions, less what the process' umask takes away.
-
-    This survives a killed process. It does not wait for the disk, as a server that answers
-    at once cannot: what a power cut damages is reported when it is read.
+        durable: whether to wait until it is on the disk. A server that answers at once cannot:
+            what a power cut damages is reported when it is read.
 
     Raises:
         OSError: if it cannot be written.
     """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    if isinstance(content, str):
+        content = content.encode("utf-8", "backslashreplace")
     try:
-        if isinstance(content, str):
-            content = content.encode("utf-8", "backslashreplace")
         with os.fdopen(os.open(partial, _NEW, mode), "wb") as file:
-            file.write(content)
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                content(file)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(partial, path)  # noqa: PTH105 - one call for both systems
-    except OSError:
+        if durable:
+            sync_to_disk(path.parent)
+    finally:
         partial.unlink(missing_ok=True)
-        raise
 
 
-def write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(
+    path: Path, value: dict[str, Any], *, indent: int | None = None, durable: bool = False
+) -> None:
     """Write a JSON object as `write_whole` does."""
-    write_whole(path, json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    write_whole(path, text + "\n", durable=durable)
 
 
 def read_json(path: Path) -> dict[str, Any]:

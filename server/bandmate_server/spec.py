@@ -100,11 +100,6 @@ class ModelSpec:
         return self.latent_hop // self.masks.hop if self.masks else 0
 
     @property
-    def window_frames(self) -> int:
-        """Mel frames in one window."""
-        return self.window_latents * self.latent_ratio
-
-    @property
     def window_samples(self) -> int:
         """Audio samples, at the model's rate, in one window."""
         return self.window_latents * self.latent_hop

@@ -6,13 +6,13 @@ local wire = {}
 
 local PORT = 9123 -- where `bandmate serve` listens unless told otherwise
 
--- What `bandmate daw install` wrote: { workdir, command }, each of which may be missing.
+-- What `bandmate daw install` wrote: { workdir, command, data }, each of which may be missing.
 local function settings ()
 	local chunk = loadfile (library .. "settings.lua")
 	local chosen = chunk and chunk () or {}
 	local home = os.getenv ("HOME") or os.getenv ("USERPROFILE") or "."
-	local data = os.getenv ("XDG_DATA_HOME") or home .. "/.local/share"
-	chosen.workdir = chosen.workdir or os.getenv ("BANDMATE_WORKDIR") or data .. "/bandmate/work"
+	local data = chosen.data or home .. "/.local/share/bandmate"
+	chosen.workdir = chosen.workdir or os.getenv ("BANDMATE_WORKDIR") or data .. "/work"
 	return chosen
 end
 

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from bandmate_bridge.arguments.parsing import Commands, add_command, add_printed
-
-DAWS = ("ardour", "reaper", "audacity", "plugin")
+from bandmate_bridge.daw.daws import DAWS
 
 DAW_HELP = """\
 examples:
@@ -45,7 +44,7 @@ def add_daw(commands: Commands) -> None:
     uninstall = actions.add_parser("uninstall", help="take them away again")
     where = actions.add_parser("where", help="where the scripts are and where they would go")
     for action in (install, uninstall, where):
-        action.add_argument("daw", choices=DAWS, metavar="|".join(DAWS))
+        action.add_argument("daw", choices=tuple(DAWS), metavar="|".join(DAWS))
         action.add_argument(
             "--config",
             type=Path,
@@ -56,9 +55,14 @@ def add_daw(commands: Commands) -> None:
     install.add_argument(
         "--workdir", type=Path, metavar="DIR", help="what `bandmate serve --workdir` is given"
     )
-    run = actions.add_parser("run", help="do a task with what is selected in Audacity")
-    run.add_argument("daw", choices=("audacity",), metavar="audacity")
-    run.add_argument("task", choices=("separate", "add"), metavar="separate|add")
+    _add_run(actions.add_parser("run", help="do a task with what is selected in Audacity"))
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    able = [name for name, daw in DAWS.items() if daw.tasks]
+    tasks = list(dict.fromkeys(task for name in able for task in DAWS[name].tasks))
+    run.add_argument("daw", choices=able, metavar="|".join(able))
+    run.add_argument("task", choices=tasks, metavar="|".join(tasks))
     run.add_argument(
         "words", nargs=argparse.REMAINDER, metavar="...", help="as of that command, but files"
     )

@@ -9,12 +9,15 @@ from __future__ import annotations
 import shutil
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from bandmate_bridge.batch.tags import plain_text
 from bandmate_server.audio.sources import FileSource
+from bandmate_server.files import write_whole
 from bandmate_server.results.result import Result
 from bandmate_server.version import bandmate_version
 
@@ -68,22 +71,21 @@ def write_session(result: Result, inside: bool) -> Path:
         stamp = first.broadcast
     start = result.manifest["region"]["start"] if stamp is None else stamp.time_reference
     path = result.folder / f"{SESSION}.dawproject"
-    part = path.with_name(f".{path.name}.partial")
-    try:
-        write_dawproject(part, tracks, start, {}, inside)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, partial(write_dawproject, tracks=tracks, start=start, tags={}, inside=inside))
     return path
 
 
 def write_dawproject(
-    path: Path, tracks: list[AudioTrack], start: int, tags: dict[str, list[str]], inside: bool
+    place: Path | BinaryIO,
+    tracks: list[AudioTrack],
+    start: int,
+    tags: dict[str, list[str]],
+    inside: bool,
 ) -> None:
     """Write a session.
 
     Args:
-        path: of the file to write.
+        place: path of the file to write, or the open file.
         tracks: in their order.
         start: frame at which all clips begin.
         tags: of the song.
@@ -94,7 +96,7 @@ def write_dawproject(
     sounds = [
         f"audio/{track.name}{track.file.suffix}" if inside else track.reference for track in tracks
     ]
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, "metadata.xml", _xml(_metadata(tags)))
         _add(archive, "project.xml", _xml(_project(tracks, sounds, start, inside)))
         if inside:

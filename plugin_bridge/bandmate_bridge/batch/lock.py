@@ -6,17 +6,13 @@ next batch waits until the last of them has ended.
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bandmate_server.errors import OutputError
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks; there nobody stops a second batch.
-    fcntl = None  # type: ignore[assignment]
+from bandmate_server.results.locks import Locked, lock_file, share_lock
 
 NAME = ".bandmate-batch.lock"
 WAIT_SECONDS = 30.0  # for a batch that is just ending
@@ -31,32 +27,21 @@ def folder_lock(out: Path) -> Iterator[None]:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        file = (out / NAME).open("w")
+        handle = lock_file(out / NAME, WAIT_SECONDS, mode=0o666)
+    except Locked as error:
+        raise OutputError(f"another batch is writing to {out}") from error
     except OSError as error:
         raise OutputError(f"cannot write to {out}: {error.strerror}") from error
-    with file:
-        if fcntl is not None:
-            deadline = time.monotonic() + WAIT_SECONDS
-            while not _taken(file.fileno()):
-                if time.monotonic() > deadline:
-                    raise OutputError(f"another batch is writing to {out}")
-                time.sleep(0.1)
-            fcntl.flock(file, fcntl.LOCK_SH)
+    try:
+        share_lock(handle)
         yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager
 def shared_lock(out: Path) -> Iterator[None]:
     """Hold, in a worker, the lock that the driver shares."""
     with (out / NAME).open("w") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_SH)
+        share_lock(file.fileno())
         yield
-
-
-def _taken(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

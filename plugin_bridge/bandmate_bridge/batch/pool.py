@@ -17,6 +17,7 @@ from typing import Any
 from bandmate_bridge.batch.lock import shared_lock
 from bandmate_bridge.batch.plan import BatchPlan, Work
 from bandmate_bridge.batch.song import Outcome, run_work
+from bandmate_bridge.terminal.exit_words import exit_words
 from bandmate_server import open_model
 from bandmate_server.errors import BandmateError, Cancelled
 
@@ -141,8 +142,7 @@ class _Pool:
     def _lost(self, worker: _Worker) -> None:
         """Say that the work has failed with its process, and start another."""
         worker.process.join()
-        code = worker.process.exitcode or 0
-        how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        how = exit_words(worker.process.exitcode)
         self._workers.remove(worker)
         worker.connection.close()
         if not worker.ready or worker.at is None:

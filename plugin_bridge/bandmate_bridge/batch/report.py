@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
-import os
 import time
 from collections import Counter
 from dataclasses import asdict
@@ -13,6 +11,7 @@ from typing import Any
 
 from bandmate_bridge.batch.plan import BatchPlan, Work
 from bandmate_bridge.batch.song import Outcome
+from bandmate_server.files import write_json
 from bandmate_server.progress import Progress, ignore_progress
 from bandmate_server.version import bandmate_version
 
@@ -73,14 +72,8 @@ class BatchProgress:
 
 def write_report(report: dict[str, Any], out: Path) -> Path:
     """Write report.json, whole or not at all, and return its path."""
-    path, draft = out / NAME, out / f".{NAME}.partial"
-    with draft.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        json.dump(report, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    return path
+    write_json(out / NAME, report, indent=2, durable=True)
+    return out / NAME
 
 
 def table(report: dict[str, Any]) -> list[str]:

@@ -100,7 +100,7 @@ def _tried(name: str, device: str, threads: int | None) -> dict[str, Any]:
             "seconds_of_music": round(seconds, 3),
             "seconds": round(spent, 4),
             "realtime_factor": round(spent / seconds, 4),
-            "onnxruntime_share": round((model.ort_seconds - inside) / spent, 3),
+            "onnxruntime_share": float(f"{(model.ort_seconds - inside) / spent:.3g}"),
             "load_seconds": round(loading, 3),
         },
     }

@@ -11,6 +11,7 @@ from bandmate_bridge.client.token import read_token
 from bandmate_bridge.launch.ensure_server import ensure
 from bandmate_bridge.terminal.console import print_json, print_result, print_warning
 from bandmate_bridge.terminal.interrupts import Interrupt
+from bandmate_server.files import data_folder
 from bandmate_server.model.bundle import find_bundle
 from bandmate_server.osc.network import DEFAULT_PORT, show_address
 from bandmate_server.osc.server import Server, ServerSettings
@@ -64,7 +65,4 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
 def default_workdir() -> Path:
     """Return the folder for jobs where none is given."""
     named = os.environ.get(WORKDIR_VARIABLE)
-    if named:
-        return Path(named)
-    data = os.environ.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "bandmate" / "work"
+    return Path(named) if named else data_folder() / "work"

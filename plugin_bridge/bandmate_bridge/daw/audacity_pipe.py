@@ -14,10 +14,9 @@ import re
 import select
 import sys
 import time
-from types import TracebackType
 from typing import Any
 
-from bandmate_bridge.daw.audacity_install import audacity_runs
+from bandmate_bridge.daw.audacity import audacity_runs
 from bandmate_server.errors import DawError
 
 CONNECT_SECONDS = 5.0  # that Audacity may take between two clients
@@ -47,12 +46,7 @@ class AudacityPipe:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let Audacity go."""
         for handle in (self._writer, self._reader):
             with contextlib.suppress(OSError):

@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from bandmate_bridge.daw.daw import Setup
+from bandmate_server.files import data_folder, write_whole
+
+
+def settings_base(mac: str, windows: str) -> Path:
+    """Return where programs keep the user's settings.
+
+    Args:
+        mac: name of the folder in ~/Library.
+        windows: variable that names the folder.
+    """
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / mac
+    if sys.platform == "win32":
+        return Path(os.environ.get(windows, home))
+    return Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
 
 
 def scripts_folder(daw: str) -> Path:
@@ -13,14 +34,15 @@ def scripts_folder(daw: str) -> Path:
     return packed if packed.is_dir() else folder.parents[1] / daw
 
 
-def write_settings(path: Path, values: dict[str, Path | None]) -> Path:
-    """Write what the scripts cannot know by themselves; return the file."""
+def write_settings(path: Path, setup: Setup) -> Path:
+    """Write what the scripts cannot know by themselves, as a Lua table; return the file."""
     fields = []
+    values = {"workdir": setup.workdir, "command": setup.program, "data": data_folder()}
     for name, value in values.items():
         if value is not None:
             text = str(value.absolute()).replace("\\", "/").replace('"', '\\"')
             fields.append(f'{name} = "{text}"')
-    write_text(path, f"return {{ {', '.join(fields)} }}\n")
+    write_whole(path, f"return {{ {', '.join(fields)} }}\n")
     return path
 
 
@@ -30,12 +52,16 @@ def copy_scripts(sources: Iterable[Path], folder: Path) -> list[Path]:
     written = []
     for source in sorted(sources):
         written.append(folder / source.name)
-        write_text(written[-1], source.read_text("utf-8"))
+        write_whole(written[-1], source.read_text("utf-8"))
     return written
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears whole."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(text, "utf-8")
-    new.replace(path)
+def remove(paths: Iterable[Path]) -> list[Path]:
+    """Remove files and folders, and return those that were there."""
+    there = [path for path in paths if path.exists()]
+    for path in there:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return there

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -10,12 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bandmate_bridge.daw.files import scripts_folder
-from bandmate_bridge.terminal.console import print_json, print_result
-from bandmate_bridge.terminal.progress_bar import progress_bar
+from bandmate_bridge.daw.daw import Change, Daw, Setup, removed
+from bandmate_bridge.daw.files import remove, scripts_folder
 from bandmate_server.errors import DawError
+from bandmate_server.files import write_whole
 
-PLUGIN = "plugin"
+NAME = "plugin"
 FORMATS = ("vst3", "clap", "lv2")
 DPF = Path("/usr/share/dpf")
 MISSING = {
@@ -27,39 +26,8 @@ MISSING = {
     "win32": "install MSYS2 with make and mingw-w64-x86_64-gcc, get DPF 1.6 from "
     "https://github.com/DISTRHO/DPF and name its folder with DPF=",
 }
+NEXT = "Have your DAW look for new plug-ins."
 SAID = 2_000  # characters of the compiler's last words in an error
-
-
-def run(options: argparse.Namespace, program: Path | None) -> int:
-    """Do what `bandmate daw ACTION plugin` says and return 0.
-
-    Args:
-        options: of the command line.
-        program: `bandmate`, by which the plug-in starts the server.
-
-    Raises:
-        DawError: if tools are missing, or a source does not compile.
-    """
-    files = [str(path) for path in places()]
-    report = {"ok": True, "command": "daw", "action": options.action, "config": str(config_file())}
-    if options.action == "where":
-        report["scripts"] = str(scripts_folder(PLUGIN))
-        lines = [f"sources: {report['scripts']}", *(f"place: {path}" for path in files)]
-        lines.append(f"settings: {config_file()}")
-    elif options.action == "install":
-        with progress_bar("compiling", quiet=options.quiet or options.json) as advance:
-            build(build_folder(), advance)
-        files = [str(path) for path in install(options.workdir, program)]
-        lines = [*(f"installed {path}" for path in files), "Have your DAW look for new plug-ins."]
-    else:
-        files = [str(path) for path in uninstall()]
-        lines = [f"removed {path}" for path in files] or ["nothing of ours is there"]
-    if options.json:
-        print_json(report | {"files": files})
-    elif not options.quiet:
-        for line in lines:
-            print_result(line)
-    return 0
 
 
 def places() -> list[Path]:
@@ -106,7 +74,7 @@ def build(folder: Path, advance: Callable[[str, float], None] | None) -> None:
     if missing:
         hint = MISSING.get(sys.platform, MISSING["linux"])
         raise DawError(f"to build the plug-in {' and '.join(missing)} is missing: {hint}")
-    command = ["make", "-C", str(scripts_folder(PLUGIN)), f"BUILD={folder}", f"DPF={dpf}"]
+    command = ["make", "-C", str(scripts_folder(NAME)), f"BUILD={folder}", f"DPF={dpf}"]
     folder.mkdir(parents=True, exist_ok=True)
     count = len(_steps(subprocess.run([*command, "-n"], capture_output=True, text=True).stdout))
     log = folder / "build.log"
@@ -127,31 +95,39 @@ def build(folder: Path, advance: Callable[[str, float], None] | None) -> None:
         raise DawError(f"the plug-in does not compile: {said} (see {log})")
 
 
-def install(workdir: Path | None, program: Path | None) -> list[Path]:
-    """Put what was built where hosts look, note the settings, and return what was written."""
-    written = []
+def install(setup: Setup) -> Change:
+    """Build all formats, put them where hosts look, and note the settings.
+
+    Raises:
+        DawError: if tools are missing, or a source does not compile.
+    """
+    build(build_folder(), setup.progress)
+    files = []
     for name, place in zip(FORMATS, places(), strict=True):
         place.mkdir(parents=True, exist_ok=True)
         for source in sorted((build_folder() / "bin" / name).iterdir()):
-            written.append(place / source.name)
-            _replace(source, written[-1])
-    lines = [f"program = {program}"] if program is not None else []
-    lines += [f"workdir = {workdir.absolute()}"] if workdir is not None else []
-    path = config_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    new.write_text("".join(line + "\n" for line in lines), "utf-8")
-    new.replace(path)
-    return [*written, path]
+            files.append(place / source.name)
+            _replace(source, files[-1])
+    lines = [f"program = {setup.program}"] if setup.program is not None else []
+    lines += [f"workdir = {setup.workdir.absolute()}"] if setup.workdir is not None else []
+    files.append(config_file())
+    files[-1].parent.mkdir(parents=True, exist_ok=True)
+    write_whole(files[-1], "".join(line + "\n" for line in lines))
+    return Change(files, [*(f"installed {path}" for path in files), NEXT])
 
 
-def uninstall() -> list[Path]:
-    """Remove what `install` wrote and return it; what the plug-in keeps for sessions stays."""
+def uninstall(config: Path) -> Change:
+    """Remove what `install` wrote; what the plug-in keeps for sessions stays."""
     found = [path for place in places() for path in sorted(place.glob("bandmate-*"))]
-    found += [config_file()] if config_file().exists() else []
-    for path in found:
-        _remove(path)
-    return found
+    return removed(remove([*found, config_file()]), config)
+
+
+def where(_: Path) -> dict[str, list[Path]]:
+    """Return where the sources are, where hosts look, and the file of the settings."""
+    return {"scripts": [scripts_folder(NAME)], "files": places(), "config": [config_file()]}
+
+
+PLUGIN = Daw(lambda: [config_file().parent], install, uninstall, where)
 
 
 def _steps(text: str) -> list[str]:
@@ -162,17 +138,10 @@ def _steps(text: str) -> list[str]:
 
 def _replace(source: Path, place: Path) -> None:
     new = place.with_name(f".new-{place.name}")
-    _remove(new)
+    remove([new])
     if source.is_dir():
         shutil.copytree(source, new)
     else:
         shutil.copy2(source, new)
-    _remove(place)
+    remove([place])
     new.rename(place)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -25,13 +25,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bandmate_bridge.host import toml_lines
 from bandmate_bridge.host.effects import EFFECTS, Parameter, Value
 from bandmate_server.errors import ChainError
 from bandmate_server.spec import OTHER, STEMS
 
 MIX = "mix"
 TARGETS = (*STEMS, OTHER, MIX)
+Place = tuple[str | int, ...]  # of a value: ("guitar", 0, "drive_db")
 KINDS = ("effect", "plugin", "separate")
 PLUGIN_KEYS = ("plugin", "plugin_name", "parameters", "preset", "raw_state")
 FEW = 12  # names that an error lists although it has found the nearest
@@ -50,7 +50,6 @@ class ChainStep:
     separate: a stem that the model takes out of what comes in.
     plugin_name: which of the plug-ins that a file holds.
     preset: path of a .vstpreset; raw_state: the plug-in's own bytes, base64.
-    line: of the chains file.
     """
 
     effect: str = ""
@@ -60,7 +59,6 @@ class ChainStep:
     plugin_name: str = ""
     preset: str = ""
     raw_state: str = ""
-    line: int = 0
 
     @property
     def title(self) -> str:
@@ -102,7 +100,7 @@ class Chains:
         """Return a hash of all that decides about the sound, files included."""
         digest = hashlib.sha256()
         for target, number, step in self.all_steps():
-            said = asdict(step) | {"line": 0}
+            said = asdict(step)
             digest.update(json.dumps([target, number, said], sort_keys=True).encode())
             for path in _files(step):
                 digest.update(_hash_path(path))
@@ -114,7 +112,7 @@ def read_chains(path: Path) -> Chains:
     """Read and check a chains file; paths in it are relative to its folder.
 
     Raises:
-        ChainError: naming file, line, what is wrong and what was perhaps meant.
+        ChainError: naming file, step, what is wrong and what was perhaps meant.
     """
     try:
         text = path.read_text("utf-8")
@@ -134,7 +132,7 @@ def parse_chains(text: str, folder: Path, name: str = "chains") -> Chains:
         name: what errors call it.
 
     Raises:
-        ChainError: naming line, what is wrong and what was perhaps meant.
+        ChainError: naming the step, what is wrong and what was perhaps meant.
     """
     try:
         values = tomllib.loads(text)
@@ -142,7 +140,7 @@ def parse_chains(text: str, folder: Path, name: str = "chains") -> Chains:
         end = f"at line {text.count(chr(10)) + 1}, the end"
         message = str(error).replace("at end of document", end)
         raise ChainError(f"{name} is not valid TOML: {message}") from error
-    return _Checker(name, folder, toml_lines.key_lines(text)).chains(values)
+    return _Checker(name, folder).chains(values)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -159,10 +157,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 class _Checker:
-    """Turns TOML values into Chains, or says on which line they are wrong."""
+    """Turns TOML values into Chains, or says in which step they are wrong."""
 
-    def __init__(self, name: str, folder: Path, lines: dict[toml_lines.Path, int]):
-        self._name, self._folder, self._lines = name, folder, lines
+    def __init__(self, name: str, folder: Path):
+        self._name, self._folder = name, folder
 
     def chains(self, values: dict[str, Any]) -> Chains:
         settings: dict[str, float] = {}
@@ -181,7 +179,7 @@ class _Checker:
             raise self._wrong((target,), f"{target} is no list of steps: write [[{target}]]")
         return tuple(self._step((target, number), step) for number, step in enumerate(value))
 
-    def _step(self, path: toml_lines.Path, step: Any) -> ChainStep:
+    def _step(self, path: Place, step: Any) -> ChainStep:
         if not isinstance(step, dict):
             raise self._wrong(path, f"{step!r} is no step: expected a table with an effect")
         kinds = [kind for kind in KINDS if kind in step]
@@ -191,14 +189,10 @@ class _Checker:
         (kind,) = kinds
         if not isinstance(step[kind], str) or not step[kind]:
             raise self._wrong((*path, kind), f"{kind} is {step[kind]!r}: expected a name in quotes")
-        line = self._line((*path, kind))
-        if kind == "effect":
-            return self._effect(path, step, line)
-        if kind == "plugin":
-            return self._plugin(path, step, line)
-        return self._separate(path, step, line)
+        checks = {"effect": self._effect, "plugin": self._plugin, "separate": self._separate}
+        return checks[kind](path, step)
 
-    def _effect(self, path: toml_lines.Path, step: dict[str, Any], line: int) -> ChainStep:
+    def _effect(self, path: Place, step: dict[str, Any]) -> ChainStep:
         name = step["effect"]
         if name not in EFFECTS:
             hint = nearest(name, EFFECTS)
@@ -216,9 +210,9 @@ class _Checker:
                 raise self._wrong(path, f"{name} needs {key}: {parameter.range}")
             else:
                 values[key] = parameter.default
-        return ChainStep(effect=name, parameters=values, line=line)
+        return ChainStep(effect=name, parameters=values)
 
-    def _plugin(self, path: toml_lines.Path, step: dict[str, Any], line: int) -> ChainStep:
+    def _plugin(self, path: Place, step: dict[str, Any]) -> ChainStep:
         for key, value in step.items():
             if key not in PLUGIN_KEYS:
                 hint = "its settings go into `parameters = { ... }`; " + nearest(key, PLUGIN_KEYS)
@@ -244,10 +238,9 @@ class _Checker:
             parameters=dict(step.get("parameters", {})),
             preset=preset,
             raw_state=step.get("raw_state", ""),
-            line=line,
         )
 
-    def _separate(self, path: toml_lines.Path, step: dict[str, Any], line: int) -> ChainStep:
+    def _separate(self, path: Place, step: dict[str, Any]) -> ChainStep:
         stem = step["separate"]
         if stem not in (*STEMS, OTHER):
             hint = nearest(stem, (*STEMS, OTHER))
@@ -255,9 +248,9 @@ class _Checker:
         extra = [key for key in step if key != "separate"]
         if extra:
             raise self._wrong((*path, extra[0]), f"a separate step has no {extra[0]!r}")
-        return ChainStep(separate=stem, line=line)
+        return ChainStep(separate=stem)
 
-    def _value(self, path: toml_lines.Path, name: str, value: Any, known: Parameter) -> Value:
+    def _value(self, path: Place, name: str, value: Any, known: Parameter) -> Value:
         """Return a checked value; paths of files become absolute."""
         if known.file and isinstance(value, str):
             return self._file(path, value)
@@ -274,19 +267,16 @@ class _Checker:
             raise self._wrong(path, f"{name} is {value!r}: expected {known.range}")
         return float(value)
 
-    def _file(self, path: toml_lines.Path, value: str) -> str:
+    def _file(self, path: Place, value: str) -> str:
         found = (self._folder / Path(value).expanduser()).absolute()
         if not found.exists():
             raise self._wrong(path, f"{found} does not exist")
         return str(found)
 
-    def _line(self, path: toml_lines.Path) -> int:
-        while path and path not in self._lines:
-            path = path[:-1]
-        return self._lines.get(path, 1)
-
-    def _wrong(self, path: toml_lines.Path, message: str) -> ChainError:
-        return ChainError(f"{self._name}, line {self._line(path)}: {message}")
+    def _wrong(self, place: Place, message: str) -> ChainError:
+        """Return the error; PLACE's first two keys are a target and a step's position."""
+        step = f", {place[0]}, step {int(place[1]) + 1}" if len(place) > 1 else ""
+        return ChainError(f"{self._name}{step}: {message}")
 
 
 def _files(step: ChainStep) -> list[Path]:

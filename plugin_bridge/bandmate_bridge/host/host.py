@@ -90,7 +90,7 @@ class ChainHost:
         total = self.frames(source) if frames is None else frames
         blocks = _with_tail(source, total)
         for number, step in enumerate(self.chains.steps.get(target, ()), 1):
-            where = f"{target}, step {number} (line {step.line})"
+            where = f"{target}, step {number}"
             blocks = self._through(step, blocks, source, total, where)
         return blocks
 
@@ -102,11 +102,11 @@ class ChainHost:
         """Load every plug-in once, with its settings.
 
         Raises:
-            PluginError: naming target, line and plug-in of the first that fails.
+            PluginError: naming target, step and plug-in of the first that fails.
         """
         for target, number, step in self.chains.all_steps():
             if step.plugin:
-                with _naming(f"{target}, step {number} (line {step.line})"):
+                with _naming(f"{target}, step {number}"):
                     if not self._plugins.describe(step)["effect"]:
                         raise PluginError(f"plug-in {step.title} is an instrument")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import multiprocessing
-import signal
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from bandmate_bridge.host import plugin_worker
 from bandmate_bridge.host.chains import ChainStep
+from bandmate_bridge.terminal.exit_words import exit_words
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.errors import PluginError
 
@@ -138,9 +138,7 @@ class PluginProcess:
         self._process.join(1.0)
         code = self._process.exitcode
         self._kill()
-        if code is not None and code < 0:
-            return signal.Signals(-code).name
-        return f"exit status {code}"
+        return exit_words(code)
 
     def _kill(self) -> None:
         assert self._process is not None

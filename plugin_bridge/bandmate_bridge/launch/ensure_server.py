@@ -66,8 +66,7 @@ def ensure(options: argparse.Namespace, workdir: Path) -> int:
     except OSError as error:
         raise ServerError(f"cannot use {wanted.workdir}: {error.strerror}") from error
     finally:
-        if lock is not None:
-            os.close(lock)
+        os.close(lock)
     _report(options, about, wanted.workdir, started)
     return 0
 

@@ -102,14 +102,11 @@ def _listens(port: int) -> bool:
 
 
 def _is_locked(workdir: Path) -> bool:
-    """Return whether a server, or what is left of it, works in a folder; True if unknown."""
+    """Return whether a server, or what is left of it, works in a folder."""
     try:
-        handle = lock_folder(workdir, wait=0.0)
+        os.close(lock_folder(workdir, wait=0.0))
     except ServerError:
         return True
-    if handle is None:
-        return True
-    os.close(handle)
     return False
 
 

@@ -8,7 +8,6 @@ import select
 import subprocess
 import sys
 import time
-from types import TracebackType
 from typing import IO, Any
 
 from bandmate_server.errors import SoundCardError
@@ -54,12 +53,7 @@ class SoundProcess:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the child."""
         self.end()
 

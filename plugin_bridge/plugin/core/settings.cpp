@@ -31,8 +31,14 @@ fs::path configFile() {
 }
 
 fs::path dataFolder() {
-    const fs::path data = variable("XDG_DATA_HOME");
-    return (data.empty() ? home() / ".local" / "share" : data) / "bandmate";
+#if defined(_WIN32)
+    const fs::path data = variable("LOCALAPPDATA"), usual = home() / "AppData" / "Local";
+#elif defined(__APPLE__)
+    const fs::path data = variable("XDG_DATA_HOME"), usual = home() / "Library" / "Application Support";
+#else
+    const fs::path data = variable("XDG_DATA_HOME"), usual = home() / ".local" / "share";
+#endif
+    return (data.empty() ? usual : data) / "bandmate";
 }
 
 std::string trimmed(const std::string& text) {

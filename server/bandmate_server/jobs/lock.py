@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
 
 from bandmate_server.errors import ServerError
+from bandmate_server.results.locks import Locked, lock_file
 
 WAIT_SECONDS = 10.0  # for the workers of a killed server to end
 
 
-def lock_folder(folder: Path, name: str = ".lock", wait: float = WAIT_SECONDS) -> int | None:
+def lock_folder(folder: Path, name: str = ".lock", wait: float = WAIT_SECONDS) -> int:
     """Lock a folder and return the handle that holds the lock.
 
     Args:
@@ -19,27 +18,13 @@ def lock_folder(folder: Path, name: str = ".lock", wait: float = WAIT_SECONDS) -
         name: of the lock: a server's own, or that of those who start one.
         wait: seconds for another process to let go of it.
 
-    Returns:
-        None where the system has no such locks.
-
     Raises:
         ServerError: if another server has it.
         OSError: if the folder cannot be written.
     """
     try:
-        import fcntl
-    except ImportError:
-        return None
-    handle = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + wait
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return handle
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                os.close(handle)
-                raise ServerError(
-                    f"another server works in {folder}: stop it, or give this one its own --workdir"
-                ) from error
-            time.sleep(0.05)
+        return lock_file(folder / name, wait)
+    except Locked as error:
+        raise ServerError(
+            f"another server works in {folder}: stop it, or give this one its own --workdir"
+        ) from error

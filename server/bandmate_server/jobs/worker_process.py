@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +29,7 @@ class WorkerProcess:
         message: called with what it says, and {"event": "gone", "status"} when it ends.
     """
 
-    def __init__(self, settings: WorkerSettings, lock: int | None, message: OnEvent):
+    def __init__(self, settings: WorkerSettings, lock: int, message: OnEvent):
         self.job: str | None = None
         self.model, self.provider = settings.model, "starting"
         self._settings, self._lock, self._message = settings, lock, message
@@ -52,7 +53,7 @@ class WorkerProcess:
                 self._settings.to_argument(),
             ]
             pipe = asyncio.subprocess.PIPE
-            locks = () if self._lock is None else (self._lock,)
+            locks = (self._lock,) if os.name == "posix" else ()
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdin=pipe, stdout=pipe, limit=LINE_LIMIT, pass_fds=locks
             )

@@ -6,14 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bandmate_server.errors import BundleError, OutputError
-from bandmate_server.files import hash_file
+from bandmate_server.files import data_folder, hash_file
 from bandmate_server.model.devices import CPU
 from bandmate_server.model.graphs import check_shapes, graph_names, open_session
 from bandmate_server.model.onnx_header import read_header
@@ -58,13 +57,7 @@ def bundle_folders() -> list[Path]:
 
 def user_folder() -> Path:
     """Return the folder in which the user's own bundles lie."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "bandmate" / "models"
+    return data_folder() / "models"
 
 
 def list_bundles() -> dict[str, Path]:

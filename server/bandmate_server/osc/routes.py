@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from bandmate_server.errors import RequestError
 from bandmate_server.osc.protocol import MAX_ADDRESS, Message, Value
 
-PREFIX = "/bandmate/"
 MAX_WHOLE_FLOAT = 2**24  # up to which an f holds every whole number
 _LETTERS = {"s": "sS", "h": "ihdf", "i": "ihdf", "d": "ihdf", "b": "b"}  # as good as the table's
 _LEFT_OUT: dict[str, Value] = {"s": "", "h": 0, "i": 0, "b": b""}

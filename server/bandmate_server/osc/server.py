@@ -169,8 +169,7 @@ class Server:
             self._close()
             await self._queue.stop()
             (self._workdir / "server.json").unlink(missing_ok=True)
-            if self._lock is not None:
-                os.close(self._lock)
+            os.close(self._lock)
 
     def _allow_asked(self, port: int | None) -> None:
         """Allow what the workdir's allow file asks for, and say so, if it is a new one."""

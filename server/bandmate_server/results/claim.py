@@ -13,11 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bandmate_server.errors import OutputError
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks; there only the result itself is looked for.
-    fcntl = None  # type: ignore[assignment]
+from bandmate_server.results.locks import Locked, lock_file
 
 
 @contextlib.contextmanager
@@ -37,8 +33,7 @@ def claimed(place: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            lock.unlink(missing_ok=True)
-            os.close(handle)
+            _let_go(lock, handle)
     finally:
         with contextlib.suppress(OSError):  # Somebody else uses it by now.
             for folder in reversed(made):
@@ -62,20 +57,25 @@ def _locked(lock: Path, place: Path) -> int:
     """Return the handle of a lock file that is ours alone, and still the one on the disk."""
     while True:
         try:
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise OutputError(f"cannot write to {lock.parent}: {error.strerror}") from error
-        try:
-            if fcntl is not None:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(handle)
+            handle = lock_file(lock, mode=0o644)
+        except Locked as error:
             raise OutputError(
                 f"another run is writing to {place}: wait for its end, or change --out"
             ) from error
-        except OSError:  # a file system without locks
-            return handle
+        except OSError as error:
+            raise OutputError(f"cannot write to {lock.parent}: {error.strerror}") from error
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(handle), lock.stat()):
                 return handle
         os.close(handle)
+
+
+def _let_go(lock: Path, handle: int) -> None:
+    """Remove the lock file while it is ours; Windows removes no open file."""
+    if os.name == "posix":
+        lock.unlink(missing_ok=True)
+        os.close(handle)
+    else:
+        os.close(handle)
+        with contextlib.suppress(OSError):  # Somebody else holds it by now.
+            lock.unlink(missing_ok=True)

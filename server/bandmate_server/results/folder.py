@@ -8,11 +8,10 @@ import shutil
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from bandmate_server.errors import OutputError
-from bandmate_server.files import sync_to_disk
+from bandmate_server.files import sync_to_disk, write_json
 from bandmate_server.results.claim import claimed
 
 MANIFEST = "manifest.json"
@@ -60,12 +59,7 @@ class ResultFolder:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove what was not committed, and give the place free."""
         self._stack.close()
 
@@ -80,8 +74,7 @@ class ResultFolder:
             OutputError: if that fails.
         """
         try:
-            _write_json(self._partial / MANIFEST, manifest)
-            sync_to_disk(self._partial)
+            write_json(self._partial / MANIFEST, manifest, indent=2, durable=True)
             if self.folder.exists():
                 self.refuse_existing()  # Somebody else may have written since.
                 self._replace_files()
@@ -135,11 +128,3 @@ def _listed_files(manifest: Path) -> set[str]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
     return {name for name in names if Path(name).name == name}
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(values, file, indent=2, ensure_ascii=False, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from bandmate_bridge.cli import main
-from bandmate_bridge.daw import ardour_scripts, install
-from bandmate_bridge.daw.files import scripts_folder
-from bandmate_bridge.daw.reaper import REAPER_ACTIONS
+from bandmate_bridge.daw import ardour_scripts
+from bandmate_bridge.daw.ardour import install, uninstall
+from bandmate_bridge.daw.daw import Change, Daw, Setup, removed
+from bandmate_bridge.daw.daws import DAWS
+from bandmate_bridge.daw.files import remove, scripts_folder
+from bandmate_bridge.daw.reaper import ACTIONS as REAPER_ACTIONS
 from bandmate_server.errors import DawError
 
 ACTIONS = (
@@ -55,7 +58,7 @@ def state(config: Path) -> bytes:
 
 
 def test_actions_and_hook_are_entered_beside_those_of_the_user(config: Path) -> None:
-    written = install.install("ardour", config)
+    written = install(Setup(config)).files
     slots = ardour_scripts.action_slots(listed(config))
     assert slots == {
         "My own": 2,
@@ -72,18 +75,18 @@ def test_actions_and_hook_are_entered_beside_those_of_the_user(config: Path) -> 
 
 
 def test_installing_again_changes_nothing(config: Path) -> None:
-    install.install("ardour", config)
+    install(Setup(config))
     before = listed(config)
-    install.install("ardour", config)
+    install(Setup(config))
     assert listed(config) == before
 
 
 def test_uninstalling_leaves_what_was_there_before(config: Path) -> None:
-    install.install("ardour", config, workdir=Path("/big/work"))
+    install(Setup(config, workdir=Path("/big/work")))
     assert "/big/work" in (config / "bandmate" / "settings.lua").read_text()
-    install.install("ardour", config, command=Path("/opt/bandmate"))
+    install(Setup(config, program=Path("/opt/bandmate")))
     assert 'command = "/opt/bandmate"' in (config / "bandmate" / "settings.lua").read_text()
-    assert install.uninstall("ardour", config)
+    assert uninstall(config).files
     assert ardour_scripts.action_slots(listed(config)) == {"My own": 2}
     assert "bandmate" not in listed(config)
     left = {path.name for path in config.rglob("*") if path.is_file()}
@@ -94,7 +97,7 @@ def test_a_list_that_is_not_understood_is_left_alone(config: Path) -> None:
     for text in ("<UIScripts", "<UIScripts><ActionScript>////</ActionScript></UIScripts>"):
         (config / "ui_scripts").write_text(text)
         with pytest.raises(DawError, match="ui_scripts"):
-            install.install("ardour", config)
+            install(Setup(config))
         assert listed(config) == text
         assert not (config / "bandmate").exists()
 
@@ -114,11 +117,11 @@ def test_a_running_ardour_is_not_interfered_with(config: Path, tmp_path: Path) -
         time.sleep(0.01)  # a new program has no environment for a moment
     try:
         with pytest.raises(DawError, match="close it"):
-            install.install("ardour", config)
+            install(Setup(config))
     finally:
         running.kill()
         running.wait()
-    install.install("ardour", config)
+    install(Setup(config))
 
 
 def test_other_versions_get_the_scripts_and_the_user_a_hint(
@@ -169,3 +172,31 @@ def test_every_script_of_ours_is_named_so_and_catches_its_errors() -> None:
         text = path.read_text("utf-8")
         assert ardour_scripts.script_name(text).startswith(ardour_scripts.OURS)
         assert "pcall" in text, "one uncaught error has Ardour drop the script"
+
+
+def test_a_daw_is_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "toy.lua"
+    toy = Daw(
+        config_folders=lambda: [tmp_path],
+        install=lambda setup: Change([script], [f"{script.write_text('toy')} bytes"]),
+        uninstall=lambda config: removed(remove([script]), config),
+        where=lambda config: {"scripts": [config], "config": [config]},
+    )
+    monkeypatch.setitem(DAWS, "toy", toy)
+    assert main(["daw", "where", "toy"]) == 0
+    assert f"scripts: {tmp_path}" in capsys.readouterr().out
+    assert main(["daw", "install", "toy"]) == 0
+    assert script.exists()
+    assert main(["daw", "uninstall", "toy"]) == 0
+    assert not script.exists()
+
+
+def test_a_daw_that_is_not_in_the_table_is_refused_with_those_that_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["daw", "install", "cubase"]) == 2
+    said = capsys.readouterr().err
+    assert "cubase" in said
+    assert all(name in said for name in DAWS)

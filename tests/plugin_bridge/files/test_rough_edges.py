@@ -1,5 +1,6 @@
 """What surrounds a file: pipes, lists, links, other programs, and what cannot be read."""
 
+import errno
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +34,28 @@ def wav(music: Music, frames: int = 20_000) -> bytes:
     return held.getvalue()
 
 
+def write_pipe(path: Path, content: bytes, reader: subprocess.Popen[bytes]) -> None:
+    """Write to a named pipe; fail, and do not wait for ever, where its reader ends or hangs."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError as error:  # Nobody has opened it to read yet.
+            assert error.errno == errno.ENXIO
+        assert reader.poll() is None, reader.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.set_blocking(handle, True)
+    hangs = threading.Timer(120, reader.kill)
+    hangs.start()
+    try:
+        with os.fdopen(handle, "wb") as pipe:
+            pipe.write(content)
+    finally:
+        hangs.cancel()
+
+
 def check_sum(folder: Path, content: bytes) -> None:
     whole = soundfile.read(io.BytesIO(content), always_2d=True)[0]
     total = np.sum([soundfile.read(path, always_2d=True)[0] for path in folder.glob("*.wav")], 0)
@@ -53,7 +77,7 @@ def test_pipes_are_read(
         cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     if name == "pipe.wav":
-        (tmp_path / name).write_bytes(content)
+        write_pipe(tmp_path / name, content, run)
         _, said = run.communicate(timeout=120)
     else:
         _, said = run.communicate(content, timeout=120)

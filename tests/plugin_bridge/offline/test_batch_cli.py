@@ -106,8 +106,8 @@ def test_a_wrong_chains_file_stops_the_batch_before_it_starts(
 ) -> None:
     write_songs(tmp_path / "songs", 1)
     (tmp_path / "my.toml").write_text('[[bass]]\neffect = "Revreb"')
-    bandmate(*batch("songs", "--chains", "my.toml")).failed_with(1, "line 2", "'Reverb'")
-    bandmate("chains", "check", "my.toml").failed_with(1, "line 2", "'Reverb'")
+    bandmate(*batch("songs", "--chains", "my.toml")).failed_with(1, "bass, step 1", "'Reverb'")
+    bandmate("chains", "check", "my.toml").failed_with(1, "bass, step 1", "'Reverb'")
 
 
 def test_two_batches_do_not_share_a_folder(bandmate: Callable[..., Any], tmp_path: Path) -> None:

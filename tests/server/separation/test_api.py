@@ -88,7 +88,10 @@ def test_paper_model_and_mini_model_both_run(
 ) -> None:
     audio = music(1.0, 44_100, 2)
     for each in (model, paper_model):
-        assert_sums_to(separate(each, audio, 44_100, chosen), audio)
+        stems = separate(each, audio, 44_100, chosen)
+        assert_sums_to(stems, audio)
+        for name in each.spec.stems:
+            assert np.abs(stems[name]).max() > 1e-5, f"{name} is silent"
 
 
 def test_mono_array_without_channel_axis_stays_so(model: Model) -> None:

@@ -53,6 +53,10 @@ def test_window_is_about_64_ms_and_quick_to_transform(rate: int) -> None:
     size = fft_size(rate)
     assert size % 4 == 0
     assert 0.064 <= size / rate < 0.068
+    for factor in (2, 3, 5):
+        while size % factor == 0:
+            size //= factor
+    assert size == 1
 
 
 @pytest.mark.parametrize("grid", [MEL, BandSpec()])

@@ -27,7 +27,7 @@ SCRIPT = """
 import copy, sys
 from pathlib import Path
 import torch
-from bandmate_training import vocoder_task
+from bandmate_training.learning import vocoder_task
 from bandmate_training.networks.config import DenoiserConfig, VaeConfig, VocoderConfig
 from bandmate_training.data.dataset import Examples, find_tracks
 from bandmate_training.learning.denoiser_task import DenoiserTask

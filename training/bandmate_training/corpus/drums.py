@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bandmate_training.corpus.rhythm import velocity
 from bandmate_training.corpus.score import Note, Phrase, Rng
 
-KICK, SNARE, RIM, CLAP, SNARE2 = 36, 38, 37, 39, 40
+KICK, SNARE, RIM = 36, 38, 37
 HAT, PEDAL, OPEN, RIDE, BELL, CRASH, CRASH2 = 42, 44, 46, 51, 53, 49, 57
 TOMS = (50, 48, 47, 45, 43, 41)  # high to low
 

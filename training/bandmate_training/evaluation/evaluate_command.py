@@ -56,7 +56,7 @@ from bandmate_training.evaluation.tables.report import (
     head,
     prepare,
     progress_bar,
-    write_whole,
+    write_file,
 )
 
 NO_MODEL = "none"
@@ -166,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             files = _separation(table, args, model, clips, facts)
         for name, content in files.items():
-            write_whole(args.out / name, content)
+            write_file(args.out / name, content)
         sys.stderr.write(f"wrote {', '.join(str(args.out / name) for name in files)}\n")
     return 0
 

@@ -14,7 +14,7 @@ import torch
 from matplotlib.image import imsave
 
 from bandmate_server.spec import MEL
-from bandmate_training.evaluation.tables.report import write_whole
+from bandmate_training.evaluation.tables.report import write_file
 from bandmate_training.networks.mel import LogMel
 
 FloatArray = npt.NDArray[np.float32]
@@ -86,7 +86,7 @@ def build_page(folder: Path, title: str, introduction: str, examples: list[Examp
             f"{''.join(rows)}</section>"
         )
     page = _page(title, introduction, sections).encode()
-    write_whole(folder / "index.html", page)
+    write_file(folder / "index.html", page)
     return size + len(page)
 
 
@@ -94,7 +94,7 @@ def _write(path: Path, wave: FloatArray, mel: LogMel) -> int:
     """Write a wave's clip and picture; return their size in bytes."""
     files = {".ogg": vorbis(wave), ".png": picture(wave, mel)}
     for suffix, content in files.items():
-        write_whole(path.with_name(path.name + suffix), content)
+        write_file(path.with_name(path.name + suffix), content)
     return sum(map(len, files.values()))
 
 

@@ -7,6 +7,7 @@ that is resumed ends with the weights of an uninterrupted one.
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -23,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
+from bandmate_server.files import write_whole
 from bandmate_training.learning.muon import Muon
 from bandmate_training.networks.checkpoint_file import CHECKPOINT, State, read_checkpoint
 
@@ -232,10 +235,7 @@ class Trainer:
             "modules": {k: m.state_dict() for k, m in self.task.modules().items()},
             "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
         }
-        path = self.options.out / CHECKPOINT
-        temporary = path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(path)
+        write_whole(self.options.out / CHECKPOINT, partial(torch.save, state))
 
     def _load(self, path: Path) -> None:
         state = read_checkpoint(path)
@@ -269,9 +269,8 @@ def _append(path: Path, row: dict[str, float]) -> None:
         with path.open(newline="") as file:
             rows = [{k: v for k, v in old.items() if k} for old in csv.DictReader(file)]
     rows.append(row)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(key for r in rows for key in r)))
-        writer.writeheader()
-        writer.writerows(rows)
-    temporary.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for r in rows for key in r)))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())

@@ -22,7 +22,9 @@ import pytest
 import soundfile
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from bandmate_bridge.daw import ardour_scripts, install
+from bandmate_bridge.daw import ardour_scripts
+from bandmate_bridge.daw.ardour import install
+from bandmate_bridge.daw.daw import Setup
 
 TOOLS = ("ardour7-lua", "Xvfb", "xdotool")
 PATIENCE = 120.0  # seconds: the machine may be busy
@@ -229,7 +231,7 @@ class Ardour:
         (self.config / "config").write_text(text)
         driver = ardour_scripts.with_scripts(None, [DRIVER.read_text()], [])
         (self.config / "ui_scripts").write_text(driver)
-        install.install("ardour", self.config, self.server.workdir, self.command)
+        install(Setup(self.config, self.server.workdir, self.command))
         program = next(Path("/usr/lib/ardour7").glob("ardour-7*"))
         with (self.folder / "ardour.log").open("wb") as log:
             self.process = subprocess.Popen(

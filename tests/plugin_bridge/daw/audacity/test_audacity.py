@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_bridge.daw.audacity_install import install, setting, uninstall, with_setting
+from bandmate_bridge.daw.audacity import install, setting, uninstall, with_setting
 from bandmate_bridge.daw.audacity_pipe import AudacityPipe
+from bandmate_bridge.daw.daw import Setup
 from bandmate_server.errors import DawError
 
 RATE = 48_000
@@ -168,14 +169,14 @@ def test_settings_are_changed_in_one_place_only() -> None:
 
 
 def test_the_module_is_switched_on_and_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bandmate_bridge.daw.audacity_install.audacity_runs", lambda: False)
+    monkeypatch.setattr("bandmate_bridge.daw.audacity.audacity_runs", lambda: False)
     file = tmp_path / "audacity.cfg"
     file.write_text("[Module]\nmod-script-pipe=4\n[ModulePath]\nmod-script-pipe=/x.so\n")
-    assert install(tmp_path) == [file]
+    assert install(Setup(tmp_path)).files == [file]
     assert file.read_text() == "[Module]\nmod-script-pipe=1\n[ModulePath]\nmod-script-pipe=/x.so\n"
-    assert install(tmp_path) == []
-    assert uninstall(tmp_path) == [file]
+    assert install(Setup(tmp_path)).files == []
+    assert uninstall(tmp_path).files == [file]
     assert "mod-script-pipe=0" in file.read_text()
     file.unlink()
     with pytest.raises(DawError, match="cannot change"):
-        install(tmp_path)
+        install(Setup(tmp_path))

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from bandmate_bridge.daw import install
+from bandmate_bridge.daw.daw import Setup
+from bandmate_bridge.daw.reaper import install
 
 BUILT_IN = {  # Functions of ReaScript's Lua itself, which its index of the API leaves out.
     "defer": ["u"],
@@ -84,7 +85,7 @@ class Reaper:
         command = folder / "bandmate"
         command.write_text(COMMAND.format(python=sys.executable, log=folder / "ensured"))
         command.chmod(0o755)
-        install.install("reaper", self.config, Path(server["workdir"]), command)
+        install(Setup(self.config, Path(server["workdir"]), command))
 
     def run(
         self,

@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from bandmate_server.errors import OutputError
+from bandmate_server.files import write_whole
 from bandmate_server.model.model import Model
 from bandmate_server.version import bandmate_version
 
@@ -31,18 +32,15 @@ def prepare(folder: Path) -> None:
         raise OutputError(f"cannot write to {folder}: permission denied")
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all.
 
     Raises:
         OutputError: if it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 

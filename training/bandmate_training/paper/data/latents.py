@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from bandmate_server.errors import CorpusError
+from bandmate_server.files import write_whole
 from bandmate_training.paper.data.segments import LARGEST_SHIFT
 from bandmate_training.paper.data.slakh import Segment, Shuffled
 
@@ -64,10 +66,7 @@ def keep_moments(
         path = moments_file(folder, segment, shift)
         path.parent.mkdir(exist_ok=True)
         moments = encode(segment.read(shift)[None])[0].cpu().half().numpy()
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
-            np.save(file, moments)
-        temporary.replace(path)
+        write_whole(path, partial(np.save, arr=moments))
         if index % 1000 == 0:
             log.info("latents: %d of %d windows", index, len(missing))
     if torch.distributed.is_initialized():

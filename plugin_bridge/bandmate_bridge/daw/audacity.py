@@ -7,46 +7,49 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from bandmate_bridge.daw.daw import Change, Daw, Setup
+from bandmate_bridge.daw.files import settings_base
 from bandmate_server.errors import DawError
 from bandmate_server.files import write_whole
 
 CONFIG = "audacity.cfg"
 MODULE = "mod-script-pipe"
 ON, OFF = "1", "0"
+NEXT = "Start Audacity, select a part of a track, then: bandmate daw run audacity separate"
 
 
 def config_folders() -> list[Path]:
     """Return the folders of Audacity's settings on this computer, the newest kind first."""
-    home = Path.home()
-    if sys.platform == "darwin":
-        places = [home / "Library" / "Application Support" / "audacity"]
-    elif sys.platform == "win32":
-        places = [Path(os.environ.get("APPDATA", home)) / "audacity"]
-    else:
-        base = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-        places = [base / "audacity", home / ".audacity-data"]
+    places = [settings_base("Application Support", "APPDATA") / "audacity"]
+    places.append(Path.home() / ".audacity-data")  # on Linux, before 3.2
     return [place for place in places if (place / CONFIG).is_file()]
 
 
-def install(config: Path) -> list[Path]:
-    """Switch the module on and return the file that was changed, if it was.
-
-    Args:
-        config: folder of the settings.
+def install(setup: Setup) -> Change:
+    """Switch the module on.
 
     Raises:
         DawError: if Audacity runs (it would overwrite its settings), or the module is not found.
     """
-    return _set_module(config, ON)
+    change = _set_module(setup.config, ON)
+    return Change(change.files, [*change.lines, NEXT])
 
 
-def uninstall(config: Path) -> list[Path]:
-    """Switch the module off and return the file that was changed, if it was.
+def uninstall(config: Path) -> Change:
+    """Switch the module off.
 
     Raises:
         DawError: as `install`.
     """
     return _set_module(config, OFF)
+
+
+def where(config: Path) -> dict[str, list[Path]]:
+    """Return the file of Audacity's settings."""
+    return {"config": [config / CONFIG]}
+
+
+AUDACITY = Daw(config_folders, install, uninstall, where, tasks=("separate", "add"))
 
 
 def audacity_runs() -> bool | None:
@@ -86,8 +89,8 @@ def setting(text: str, section: str, name: str) -> str | None:
     return None
 
 
-def _set_module(config: Path, state: str) -> list[Path]:
-    file = config / CONFIG
+def _set_module(config: Path, state: str) -> Change:
+    file, named = config / CONFIG, "on" if state == ON else "off"
     if audacity_runs():
         raise DawError(
             "Audacity is running and would overwrite its settings when it ends: close it, then "
@@ -96,14 +99,14 @@ def _set_module(config: Path, state: str) -> list[Path]:
     try:
         text = file.read_text("utf-8")
         if setting(text, "Module", MODULE) == state:
-            return []
+            return Change([], [f"{MODULE} was {named} already"])
         new = with_setting(text, "Module", MODULE, state)
         if state == ON and setting(text, "ModulePath", MODULE) is None:
             new = _with_module(new)
         write_whole(file, new)
     except (OSError, UnicodeDecodeError) as error:
         raise DawError(f"cannot change {file}: {error}") from error
-    return [file]
+    return Change([file], [f"switched {MODULE} {named} in {file}"])
 
 
 def _with_module(text: str) -> str:
