@@ -144,6 +144,34 @@ class ModelSpec:
             raise ValueError(f"not a model spec: {error}") from error
 
 
+@dataclass(frozen=True)
+class TransformSpec:
+    """A short-time Fourier transform of segments of one length, with a periodic Hann window.
+
+    fft_size: of the window and the transform, samples.
+    hop: samples from frame to frame.
+    frames: of a segment.
+    lead: samples of the first frame that lie before the segment; these and those of the last
+        frames behind it are the segment's reflection.
+    bins: that are kept, from 0 Hz up; the others are 0 on the way back.
+    spare_frames: silent frames on either side that count among those that overlap.
+    unitary: whether the transform is divided by the square root of its size.
+    """
+
+    fft_size: int
+    hop: int
+    frames: int
+    lead: int
+    bins: int
+    spare_frames: int = 0
+    unitary: bool = False
+
+    @property
+    def scale(self) -> float:
+        """What a spectrum is multiplied by."""
+        return float(self.fft_size**-0.5) if self.unitary else 1.0
+
+
 MEL = MelSpec()
 PAPER = ModelSpec(name="paper")
 MINI = replace(PAPER, name="mini", prediction="v", conditioning="learnt", masks=BandSpec())

@@ -9,14 +9,14 @@ from torch import nn
 
 from bandmate_export.graph import Graph
 from bandmate_export.layers import layer_norm, pointwise
-from bandmate_training.waveform.cross_transformer import (
+from bandmate_training.networks.waveform.cross_transformer import (
     CrossTransformer,
     Layer,
     SequenceNorm,
     cell_positions,
     frame_positions,
 )
-from bandmate_training.waveform.htdemucs import (
+from bandmate_training.networks.waveform.htdemucs import (
     EPSILON,
     Decoder,
     DilatedConvs,

@@ -10,7 +10,7 @@ from torch import nn
 
 from bandmate_export.graph import Graph
 from bandmate_export.layers import pointwise
-from bandmate_training.waveform.roformer import (
+from bandmate_training.networks.waveform.roformer import (
     SMALLEST_NORM,
     FeedForward,
     GatedAttention,

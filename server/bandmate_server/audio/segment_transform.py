@@ -2,39 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from bandmate_server.arrays import FloatArray
-
-
-@dataclass(frozen=True)
-class TransformSpec:
-    """A short-time Fourier transform of segments of one length, with a periodic Hann window.
-
-    fft_size: of the window and the transform, samples.
-    hop: samples from frame to frame.
-    frames: of a segment.
-    lead: samples of the first frame that lie before the segment; these and those of the last
-        frames behind it are the segment's reflection.
-    bins: that are kept, from 0 Hz up; the others are 0 on the way back.
-    spare_frames: silent frames on either side that count among those that overlap.
-    unitary: whether the transform is divided by the square root of its size.
-    """
-
-    fft_size: int
-    hop: int
-    frames: int
-    lead: int
-    bins: int
-    spare_frames: int = 0
-    unitary: bool = False
-
-    @property
-    def scale(self) -> float:
-        """What a spectrum is multiplied by."""
-        return float(self.fft_size**-0.5) if self.unitary else 1.0
+from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.spec import TransformSpec
 
 
 def analyse(wave: FloatArray, spec: TransformSpec) -> FloatArray:
@@ -72,7 +43,9 @@ def synthesise(spectra: FloatArray, spec: TransformSpec, samples: int) -> FloatA
         begin = index * spec.hop
         total[..., begin : begin + spec.fft_size] += frames[:, :, index]
     inside = slice(spec.lead, spec.lead + samples)
-    return total[..., inside] / np.maximum(_envelope(spec, total.shape[-1])[inside], 1e-11)
+    envelope = np.maximum(_envelope(spec, total.shape[-1])[inside], np.float32(1e-11))
+    waves: FloatArray = np.divide(total[..., inside], envelope, dtype=np.float32)
+    return waves
 
 
 def _envelope(spec: TransformSpec, length: int) -> FloatArray:

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bandmate_server.mel import filter_bank
+from bandmate_server.model.mel import filter_bank
 from bandmate_server.spec import MelSpec
 
 ROTARY_BASE = 10_000.0

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bandmate_training.waveform.htdemucs import HTDemucs, HTDemucsConfig
-from bandmate_training.waveform.roformer import (
+from bandmate_training.networks.waveform.htdemucs import HTDemucs, HTDemucsConfig
+from bandmate_training.networks.waveform.roformer import (
     FREQS_PER_BAND,
     RoFormer,
     RoFormerConfig,

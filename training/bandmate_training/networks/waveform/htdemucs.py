@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bandmate_training.waveform.cross_transformer import (
+from bandmate_training.networks.waveform.cross_transformer import (
     CrossTransformer,
     Scale,
     TransformerConfig,
