@@ -11,7 +11,7 @@ Axis letters used in shape comments everywhere:
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 STEMS = ("bass", "drums", "guitar", "piano")
 OTHER = "other"
@@ -71,6 +71,8 @@ class ModelSpec:
     `latent_cells` is the cells of a latent frame where they are no bands of the mel, but notes.
     """
 
+    kind: ClassVar[str] = "latent"
+
     name: str
     prediction: Prediction = "eps"
     conditioning: Conditioning = "mixture"
@@ -83,6 +85,11 @@ class ModelSpec:
     latent_multiple: int = 8  # latent frames: every length is a multiple
     window_latents: int = 256  # latent frames in one window (10.24 s)
     latent_cells: int | None = None
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio that the model takes, Hz."""
+        return self.mel.sample_rate
 
     @property
     def latent_bands(self) -> int:

@@ -123,7 +123,7 @@ def plan_span(region: Region, rate: int, length: int, spec: ModelSpec) -> Copied
         length: of the sound, frames.
         spec: of the model.
     """
-    margin = math.ceil(spec.window_samples * rate / spec.mel.sample_rate)
+    margin = math.ceil(spec.window_samples * rate / spec.sample_rate)
     first, stop = max(region.start - margin, 0), min(region.stop + margin, length)
     return CopiedRegion(first, stop, region.start, region.frames, rate)
 

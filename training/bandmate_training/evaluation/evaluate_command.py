@@ -28,7 +28,7 @@ from bandmate_server.options import (
     TAKES,
     THREADS,
 )
-from bandmate_server.separation.separation import DEFAULT_SOLVER
+from bandmate_server.separation.latent import DEFAULT_SOLVER
 from bandmate_training.evaluation import generation_command, step_curve
 from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_playing
 from bandmate_training.evaluation.clips import Clip, choose_clips, find_folders
