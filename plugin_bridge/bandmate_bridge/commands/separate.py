@@ -27,7 +27,7 @@ from bandmate_server.separation.separators import separator_of
 from bandmate_server.settings import SeparateSettings, check_region, separate_settings, take_seeds
 
 if TYPE_CHECKING:
-    from bandmate_server.model.model import Model
+    from bandmate_server.model.opening import AnyModel
 
 
 def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
@@ -112,7 +112,7 @@ def check_name(path: Path) -> None:
 
 
 def _separated(
-    model: Model,
+    model: AnyModel,
     path: Path,
     takes: list[SeparateSettings],
     options: argparse.Namespace,

@@ -16,7 +16,7 @@ from bandmate_server.audio.broadcast import Broadcast
 from bandmate_server.audio.sources import ArraySource, FileSource
 from bandmate_server.errors import OutputError
 from bandmate_server.files import write_whole
-from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.results.folder import MANIFEST, ResultFolder, scratch_folder
 from bandmate_server.results.manifest import (
@@ -38,7 +38,7 @@ STAGES = {"read": 0.04, "separate": 0.95, "write": 0.01}
 
 
 def separate(
-    model: Model,
+    model: AnyModel,
     audio: FloatArray,
     rate: int,
     settings: SeparateSettings | None = None,
@@ -84,7 +84,7 @@ def separate(
 
 
 def separate_file(
-    model: Model,
+    model: AnyModel,
     path: Path | str,
     out_dir: Path | str,
     settings: SeparateSettings | None = None,

@@ -16,13 +16,14 @@ from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.level import SignalLevel, measure_level
 from bandmate_server.audio.sources import Source, read_blocks
 from bandmate_server.audio.windows import find_region
-from bandmate_server.model.model import Model
+from bandmate_server.errors import SettingsError
+from bandmate_server.model.opened_bundle import OpenedBundle
 from bandmate_server.progress import Monitor
 from bandmate_server.settings import SeparateSettings, check_stems
 from bandmate_server.spec import OTHER
 
 Blocks = Iterator[tuple[FloatArray, FloatArray]]  # (audio (n, channels), stems (S, n, channels))
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound=OpenedBundle)
 
 
 class Separation(ABC, Generic[M]):
@@ -74,6 +75,18 @@ class Separation(ABC, Generic[M]):
     def describe(self) -> dict[str, Any]:
         """Return what the manifest says of how the model was used, once the blocks are done."""
         return {}
+
+    def refuse(self, *names: str) -> None:
+        """Refuse settings that mean nothing to this kind of model.
+
+        Raises:
+            SettingsError: naming one that is there.
+        """
+        for name in names:
+            value = getattr(self.settings, name)
+            if value is not None:
+                title = self.model.bundle.name
+                raise SettingsError(f"{name} is {value}: {title} has none, leave it out")
 
     @classmethod
     def uses_seed(cls, model: M, settings: SeparateSettings) -> bool:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from bandmate_server.errors import BundleError
-from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel
 from bandmate_server.separation.latent import LatentSeparation
 from bandmate_server.separation.separation import Separation
 
 # A new kind of model is a subclass and a row here; the kind is that of its spec.
-SEPARATORS: dict[str, type[Separation[Any]]] = {"latent": LatentSeparation}
+SEPARATORS: dict[str, type[Separation[Any]]] = {
+    "latent": LatentSeparation,
+}
 
 
-def separator_of(model: Model) -> type[Separation[Any]]:
+def separator_of(model: AnyModel) -> type[Separation[Any]]:
     """Return what separates by a model.
 
     Raises:
