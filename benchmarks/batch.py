@@ -25,7 +25,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from bandmate_server import open_model
+from bandmate_server.model.opening import open_latent_model
 
 RATE = 44_100
 TOGETHER = (1, 2, 4, 8)  # windows of several songs in one call of the network
@@ -97,7 +97,7 @@ def measure_windows(name: str, repeats: int) -> dict[str, float]:
 
     The least of the repeats, on one thread.
     """
-    model = open_model(name, "cpu", threads=1)
+    model = open_latent_model(name, "cpu", threads=1)
     rng = np.random.default_rng(0)
     times: dict[int, list[float]] = {count: [] for count in TOGETHER}
     for repeat in range(repeats + 1):

@@ -32,6 +32,7 @@ from bandmate_server import (
     separate,
     separate_file,
 )
+from bandmate_server.model.opening import open_latent_model
 
 SECONDS = 10.24
 REPEATS = 7
@@ -92,7 +93,7 @@ def measure_parts(name: str, threads: int | None) -> list[dict[str, Any]]:
     The times of both lengths are taken in turn, so that their ratio holds on a busy machine too;
     what the model remembers of the given stems is forgotten every time.
     """
-    model = open_model(name, threads=threads)
+    model = open_latent_model(name, threads=threads)
     given = {seconds: _two_stems(seconds) for seconds in PART_SECONDS}
     add(model, given[SECONDS], 48_000, ["guitar"], PartSettings(steps=1))
     walls: dict[float, list[float]] = {seconds: [] for seconds in PART_SECONDS}

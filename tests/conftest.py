@@ -18,18 +18,20 @@ from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.model.bundle import list_bundles
 from bandmate_server.model.graphs import graph_shapes
 from bandmate_server.model.mel import filter_bank
-from bandmate_server.model.model import Model, open_model
-from bandmate_server.spec import MINI, PAPER, ModelSpec
+from bandmate_server.model.model import Model
+from bandmate_server.model.opening import open_latent_model
+from bandmate_server.spec import MINI, PAPER, AnySpec, ModelSpec, WaveformSpec
 
 HEAD = replace(MINI, name="fake")
 PLAIN = replace(PAPER, name="fake-paper")
+WAVES = WaveformSpec("fake-waves", ("drums", "vocals", "other"), segment=44_100)
 OPSET = 20
 
 Node = tuple[str, list[str], list[str], dict[str, Any]]
 
 
 def _graph(
-    spec: ModelSpec, graph: str, nodes: list[Node], constants: dict[str, Any]
+    spec: AnySpec, graph: str, nodes: list[Node], constants: dict[str, Any]
 ) -> onnx.ModelProto:
     inputs, outputs = graph_shapes(graph, spec)
 
@@ -176,22 +178,40 @@ def _vocoder(spec: ModelSpec) -> onnx.ModelProto:
     return _graph(spec, "vocoder", nodes, constants)
 
 
-def write_bundle(folder: Path, spec: ModelSpec) -> Path:
+def _waveform_separator(spec: WaveformSpec) -> onnx.ModelProto:
+    """Every source is a share of the mixture, one third more of the next."""
+    shares = np.arange(1, len(spec.sources) + 1, dtype=np.float32) / 6
+    constants = {"one": np.array([1]), "shares": shares[:, None, None]}
+    nodes: list[Node] = [
+        ("Unsqueeze", ["wave", "one"], ["mixture"], {}),
+        ("Mul", ["mixture", "shares"], ["waves"], {}),
+    ]
+    return _graph(spec, "separator", nodes, constants)
+
+
+def write_bundle(folder: Path, spec: AnySpec) -> Path:
     """Write a whole bundle of fake graphs and return its folder."""
-    folder.mkdir(parents=True)
+    if isinstance(spec, WaveformSpec):
+        return write_graphs(folder, spec, {"separator": _waveform_separator(spec)})
     makers = {"encoder": _encoder, "denoiser": _denoiser, "decoder": _decoder, "vocoder": _vocoder}
     if spec.masks:
         makers["separator"] = _separator
+    return write_graphs(folder, spec, {graph: make(spec) for graph, make in makers.items()})
+
+
+def write_graphs(folder: Path, spec: AnySpec, graphs: dict[str, onnx.ModelProto]) -> Path:
+    """Write a bundle of these graphs and return its folder."""
+    folder.mkdir(parents=True)
     sums = {}
-    for graph, make in makers.items():
-        content = make(spec).SerializeToString()
+    for graph, model in graphs.items():
+        content = model.SerializeToString()
         (folder / f"{graph}.onnx").write_bytes(content)
         sums[f"{graph}.onnx"] = hashlib.sha256(content).hexdigest()
     manifest = {
         "name": spec.name,
         "version": "1",
         "spec": spec.to_json(),
-        "files": {graph: f"{graph}.onnx" for graph in makers},
+        "files": {graph: f"{graph}.onnx" for graph in graphs},
         "sha256": sums,
     }
     (folder / "bundle.json").write_text(json.dumps(manifest))
@@ -207,14 +227,20 @@ def fake_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model(fake_bundle: Path) -> Model:
     """The fake model with a separator."""
-    return open_model(fake_bundle, "cpu", threads=1)
+    return open_latent_model(fake_bundle, "cpu", threads=1)
 
 
 @pytest.fixture(scope="session")
 def paper_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A fake model of the paper's kind: no separator, conditioned on the mixture only."""
     folder = write_bundle(tmp_path_factory.mktemp("bundles") / "paper", PLAIN)
-    return open_model(folder, "cpu", threads=1)
+    return open_latent_model(folder, "cpu", threads=1)
+
+
+@pytest.fixture(scope="session")
+def waveform_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fake bundle of waves: drums are a sixth of the mixture, vocals a third."""
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "fake-waves", WAVES)
 
 
 @pytest.fixture(scope="session")
@@ -232,4 +258,4 @@ def mini() -> Model:
     """The real mini model."""
     if "mini" not in list_bundles():
         pytest.skip("the mini bundle is not there")
-    return open_model("mini", "cpu", threads=1)
+    return open_latent_model("mini", "cpu", threads=1)

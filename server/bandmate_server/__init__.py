@@ -18,7 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bandmate_server.model.model import open_model
+    from bandmate_server.model.opening import open_model
     from bandmate_server.parts.api import add, fill, generate, vary
     from bandmate_server.parts.files import add_files, fill_file, generate_files, vary_file
     from bandmate_server.separation.api import separate, separate_file
@@ -42,7 +42,7 @@ __all__ = [
 _ROOMS = {
     "parts.files": ("add_files", "fill_file", "generate_files", "vary_file"),
     "parts.api": ("add", "fill", "generate", "vary"),
-    "model.model": ("open_model",),
+    "model.opening": ("open_model",),
     "settings": ("PartSettings", "SeparateSettings"),
     "separation.api": ("separate", "separate_file"),
 }

@@ -10,11 +10,13 @@ Axis letters used in shape comments everywhere:
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 STEMS = ("bass", "drums", "guitar", "piano")
 OTHER = "other"
+STEM_PATTERN = r"[a-z][a-z0-9_-]{0,31}"  # what a model may call a stem: a file is named so
 BACKING = "backing"  # a bounced mix of what is not given stem by stem
 
 MIN_RATE, MAX_RATE = 8_000, 192_000  # Hz, of audio that goes in or out
@@ -71,6 +73,8 @@ class ModelSpec:
     `latent_cells` is the cells of a latent frame where they are no bands of the mel, but notes.
     """
 
+    kind: ClassVar[str] = "latent"
+
     name: str
     prediction: Prediction = "eps"
     conditioning: Conditioning = "mixture"
@@ -83,6 +87,11 @@ class ModelSpec:
     latent_multiple: int = 8  # latent frames: every length is a multiple
     window_latents: int = 256  # latent frames in one window (10.24 s)
     latent_cells: int | None = None
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio that the model takes, Hz."""
+        return self.mel.sample_rate
 
     @property
     def latent_bands(self) -> int:
@@ -137,6 +146,121 @@ class ModelSpec:
             return cls(**values)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a model spec: {error}") from error
+
+
+@dataclass(frozen=True)
+class TransformSpec:
+    """A short-time Fourier transform of segments of one length, with a periodic Hann window.
+
+    fft_size: of the window and the transform, samples.
+    hop: samples from frame to frame.
+    frames: of a segment.
+    lead: samples of the first frame that lie before the segment; these and those of the last
+        frames behind it are the segment's reflection.
+    bins: that are kept, from 0 Hz up; the others are 0 on the way back.
+    spare_frames: silent frames on either side that count among those that overlap.
+    unitary: whether the transform is divided by the square root of its size.
+    """
+
+    fft_size: int
+    hop: int
+    frames: int
+    lead: int
+    bins: int
+    spare_frames: int = 0
+    unitary: bool = False
+
+    @property
+    def scale(self) -> float:
+        """What a spectrum is multiplied by."""
+        return float(self.fft_size**-0.5) if self.unitary else 1.0
+
+
+@dataclass(frozen=True)
+class WaveformSpec:
+    """What the engine must know of a network that turns the wave of a mixture into those of stems.
+
+    sources: what the network's outputs are, in their order; `other` may be one of them.
+    sample_rate: Hz.
+    channels: of the wave, 1 or 2.
+    segment: samples that it takes at once, no more and no fewer.
+    transform: of the spectrum that it takes and gives; None: it works on the wave alone.
+    wave: whether it takes and gives waves; beside a transform, both outputs are added.
+    overlap: of neighbouring segments, as a share of one, that the model is meant to be used with.
+    """
+
+    kind: ClassVar[str] = "waveform"
+
+    name: str
+    sources: tuple[str, ...]
+    sample_rate: int = 44_100
+    channels: int = 2
+    segment: int = 343_980
+    transform: TransformSpec | None = None
+    wave: bool = True
+    overlap: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Check what a manifest may have wrong.
+
+        Raises:
+            ValueError: naming it.
+        """
+        if not self.stems or len(set(self.sources)) < len(self.sources):
+            raise ValueError(f"sources are {self.sources}: expected names, each once")
+        if not all(re.fullmatch(STEM_PATTERN, name) for name in self.sources):
+            raise ValueError(f"sources are {self.sources}: expected words of small letters")
+        if not MIN_RATE <= self.sample_rate <= MAX_RATE or self.channels not in (1, 2):
+            raise ValueError(f"{self.sample_rate} Hz in {self.channels} channels: expected 1 or 2")
+        if not (self.segment > 0 and 0.0 <= self.overlap < 1.0 and (self.wave or self.transform)):
+            raise ValueError("expected a segment, an overlap below 1, and a wave or a transform")
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The stems that can be asked for; `other` is always what they leave."""
+        return tuple(name for name in self.sources if name != OTHER)
+
+    @property
+    def window_samples(self) -> int:
+        """Audio samples, at the model's rate, that it sees at once."""
+        return self.segment
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the spec as JSON values."""
+        return {"kind": self.kind, **asdict(self), "sources": list(self.sources)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> WaveformSpec:
+        """Rebuild a spec from `to_json`.
+
+        Raises:
+            ValueError: if a key is unknown or missing, or a value is wrong.
+        """
+        try:
+            values = {key: value for key, value in data.items() if key != "kind"}
+            values["sources"] = tuple(values["sources"])
+            values["transform"] = values["transform"] and TransformSpec(**values["transform"])
+            return cls(**values)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a model spec: {error}") from error
+
+
+AnySpec = ModelSpec | WaveformSpec
+SPECS: dict[str, type[ModelSpec] | type[WaveformSpec]] = {
+    spec.kind: spec for spec in (ModelSpec, WaveformSpec)
+}
+
+
+def spec_from_json(data: dict[str, Any]) -> AnySpec:
+    """Rebuild a spec of any kind; the first kind was not written down.
+
+    Raises:
+        ValueError: if its kind is unknown, or it is damaged.
+    """
+    kind = data.get("kind", ModelSpec.kind) if isinstance(data, dict) else None
+    if kind not in SPECS:
+        raise ValueError(f"the model is of kind {kind!r}: expected one of {', '.join(SPECS)}")
+    return SPECS[kind].from_json(data)
 
 
 MEL = MelSpec()

@@ -15,7 +15,7 @@ from bandmate_export.networks import KINDS, read_networks
 from bandmate_export.weights import Precision
 from bandmate_server.errors import ExportError
 from bandmate_server.model.bundle import load_bundle
-from bandmate_server.model.model import open_model
+from bandmate_server.model.opening import open_latent_model
 from bandmate_server.spec import MINI
 
 SHARED = Path(os.environ.get("BANDMATE_SHARED", Path(__file__).parents[3] / "shared"))
@@ -118,7 +118,7 @@ def test_log_mel_is_the_published_front_ends(
 
 
 def test_silence_and_full_scale_stay_finite(exported: Any) -> None:
-    model = open_model(exported.full, device="cpu", threads=1)
+    model = open_latent_model(exported.full, device="cpu", threads=1)
     samples = MINI.block_samples
     square = np.sign(np.sin(np.arange(samples) * 0.3))
     waves = np.stack([np.zeros(samples), np.ones(samples), square]).astype(np.float32)

@@ -22,7 +22,7 @@ from bandmate_export.parity import Case, inputs
 from bandmate_export.weights import Precision, rounded
 from bandmate_server import PartSettings, add
 from bandmate_server.model.graphs import graph_shapes
-from bandmate_server.model.model import open_model
+from bandmate_server.model.opening import open_latent_model
 from bandmate_server.parts.part import decide_sampling
 from bandmate_server.spec import NOTES
 from bandmate_training.networks.mel import LogMel
@@ -138,7 +138,7 @@ def test_checkpoints_become_a_bundle_that_makes_parts(tmp_path: Path) -> None:
     ]
     out = tmp_path / "notes"
     assert main([*map(str, made), "--out", str(out), "--half", "--int8", "denoiser"]) == 0
-    model = open_model(out, "cpu")
+    model = open_latent_model(out, "cpu")
     assert model.spec == NOTES and model.bundle.mask_speeds == (1.0, 0.93, 1.07)
     assert decide_sampling(model, PartSettings()).steps == 25
     card = (out / "MODEL_CARD.md").read_text()

@@ -26,7 +26,7 @@ from bandmate_server.audio.broadcast import Broadcast
 from bandmate_server.audio.sources import FileSource, Source, check_file, read_padded
 from bandmate_server.errors import AudioError, BandmateError, Cancelled, OutputError
 from bandmate_server.files import hash_file, sync_to_disk
-from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel
 from bandmate_server.results.claim import claimed
 from bandmate_server.results.folder import MANIFEST as FOLDER_MANIFEST
 from bandmate_server.results.folder import scratch_folder
@@ -62,7 +62,7 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
 
 
-def run_work(plan: BatchPlan, work: Work, model: Model, advance: Advance) -> Outcome:
+def run_work(plan: BatchPlan, work: Work, model: AnyModel, advance: Advance) -> Outcome:
     """Do one unit of work, whatever happens.
 
     Args:
@@ -100,7 +100,7 @@ def _said(error: Exception, path: Path) -> str:
 class _Song:
     """The results of one song while they are made, in a hidden folder."""
 
-    def __init__(self, plan: BatchPlan, work: Work, model: Model, advance: Advance):
+    def __init__(self, plan: BatchPlan, work: Work, model: AnyModel, advance: Advance):
         self._plan, self._work, self._model, self._advance = plan, work, model, advance
         self._partial = plan.out / f".bandmate-{uuid.uuid4().hex}.partial"
         self._made: dict[str, Path] = {}  # label -> file in the hidden folder

@@ -80,7 +80,7 @@ def _versions() -> dict[str, str]:
 def _tried(name: str, device: str, threads: int | None) -> dict[str, Any]:
     started = time.perf_counter()
     model = open_model(name, device=device, threads=threads)
-    sound = _music(model.spec.window_samples / model.spec.mel.sample_rate)
+    sound = _music(model.spec.window_samples / model.spec.sample_rate)
     seconds = len(sound) / RATE
     loading = time.perf_counter() - started
     separate(model, sound[: RATE * 2], RATE)  # What is done only once is not speed.

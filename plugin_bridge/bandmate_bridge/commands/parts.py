@@ -21,7 +21,7 @@ from bandmate_server.settings import PartSettings, check_added, check_region, pa
 from bandmate_server.spec import BACKING
 
 if TYPE_CHECKING:
-    from bandmate_server.model.model import Model
+    from bandmate_server.model.opening import AnyModel
     from bandmate_server.results.result import Result
 
 DONE = {"add": "added", "fill": "filled", "vary": "varied", "generate": "generated"}
@@ -106,7 +106,7 @@ def _check(
 
 
 def _made(
-    model: Model,
+    model: AnyModel,
     options: argparse.Namespace,
     stems: tuple[str, ...] | None,
     given: dict[str, Path],
@@ -142,7 +142,7 @@ def _made(
             interrupt.end()
 
 
-def _tell(model: Model, options: argparse.Namespace, results: list[Result]) -> None:
+def _tell(model: AnyModel, options: argparse.Namespace, results: list[Result]) -> None:
     """Say what was made."""
     told = set(model.warnings)
     for result in results:

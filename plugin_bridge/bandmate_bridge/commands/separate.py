@@ -23,11 +23,11 @@ from bandmate_server import open_model, separate_file
 from bandmate_server.errors import AudioError, BandmateError, Cancelled, SettingsError
 from bandmate_server.option_arguments import given
 from bandmate_server.options import TAKES, options_of
-from bandmate_server.separation.separation import decide_diffusion
+from bandmate_server.separation.separators import separator_of
 from bandmate_server.settings import SeparateSettings, check_region, separate_settings, take_seeds
 
 if TYPE_CHECKING:
-    from bandmate_server.model.model import Model
+    from bandmate_server.model.opening import AnyModel
 
 
 def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     model = open_model(options.model, device=options.device, threads=options.threads)
     for warning in model.warnings:
         print_warning(warning)
-    if len(takes) > 1 and decide_diffusion(model, takes[0]) is None:
+    if len(takes) > 1 and not separator_of(model).uses_seed(model, takes[0]):
         print_warning(
             "this model's masks do not depend on the seed: all takes are the same; try --steps 8"
         )
@@ -112,7 +112,7 @@ def check_name(path: Path) -> None:
 
 
 def _separated(
-    model: Model,
+    model: AnyModel,
     path: Path,
     takes: list[SeparateSettings],
     options: argparse.Namespace,

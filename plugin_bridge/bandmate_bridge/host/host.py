@@ -23,7 +23,7 @@ from bandmate_bridge.host.stem_effect import StemEffect
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.sources import ArraySource, Source
 from bandmate_server.errors import BandmateError, PluginError
-from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel
 
 BUFFER_FRAMES = 8_192  # what pedalboard hands to an effect at once
 BLOCK_FRAMES = 8 * BUFFER_FRAMES  # what goes from step to step
@@ -50,7 +50,7 @@ class ChainHost:
         BandmateError: if a chain separates and there is no model.
     """
 
-    def __init__(self, chains: Chains, model: Model | None = None):
+    def __init__(self, chains: Chains, model: AnyModel | None = None):
         steps = [step for _, _, step in chains.all_steps()]
         if any(not step.separate for step in steps):
             require_pedalboard()

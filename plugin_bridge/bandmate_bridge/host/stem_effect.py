@@ -9,7 +9,7 @@ import numpy as np
 from bandmate_server import separate
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.errors import SettingsError
-from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel
 from bandmate_server.settings import SeparateSettings
 from bandmate_server.spec import OTHER
 
@@ -29,7 +29,7 @@ class StemEffect:
         SettingsError: if the model does not know the stem.
     """
 
-    def __init__(self, model: Model, stem: str, settings: SeparateSettings | None = None):
+    def __init__(self, model: AnyModel, stem: str, settings: SeparateSettings | None = None):
         known = (*model.spec.stems, OTHER)
         if stem not in known:
             raise SettingsError(f"unknown stem {stem!r}: this model knows {', '.join(known)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bandmate_server.jobs.allowed_files import ServerFiles
 from bandmate_server.jobs.request import JobRequest
-from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import TAKES
 from bandmate_server.progress import Cancel, Monitor, Progress
 
@@ -23,7 +23,7 @@ class JobContext:
     notes: what the user should know of the files that were read.
     """
 
-    model: Model
+    model: AnyModel
     request: JobRequest
     folder: Path
     files: ServerFiles

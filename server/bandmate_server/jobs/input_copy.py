@@ -17,7 +17,7 @@ from bandmate_server.audio.windows import Region
 from bandmate_server.errors import AudioError
 from bandmate_server.jobs.request import Sound
 from bandmate_server.results.stem_file import StemFile
-from bandmate_server.spec import ModelSpec
+from bandmate_server.spec import AnySpec
 
 Open = Callable[[str], AbstractContextManager[tuple[Path, BinaryIO]]]
 
@@ -114,7 +114,7 @@ class SummedSource:
                     )
 
 
-def plan_span(region: Region, rate: int, length: int, spec: ModelSpec) -> CopiedRegion:
+def plan_span(region: Region, rate: int, length: int, spec: AnySpec) -> CopiedRegion:
     """Return what to copy for a region: it, and up to one window on either side.
 
     Args:
@@ -123,7 +123,7 @@ def plan_span(region: Region, rate: int, length: int, spec: ModelSpec) -> Copied
         length: of the sound, frames.
         spec: of the model.
     """
-    margin = math.ceil(spec.window_samples * rate / spec.mel.sample_rate)
+    margin = math.ceil(spec.window_samples * rate / spec.sample_rate)
     first, stop = max(region.start - margin, 0), min(region.stop + margin, length)
     return CopiedRegion(first, stop, region.start, region.frames, rate)
 

@@ -17,7 +17,7 @@ from bandmate_server.jobs.regions import requested_region
 from bandmate_server.jobs.request import JobRequest
 from bandmate_server.jobs.session_copy import SessionCopy, copy_session, crop
 from bandmate_server.jobs.store import INPUT, REQUEST, RESULT, STEMS
-from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import CHANNELS, RATE
 from bandmate_server.parts.files import add_files, fill_file, generate_files, vary_file
 from bandmate_server.progress import Cancel, Progress
@@ -28,7 +28,7 @@ from bandmate_server.settings import part_settings, separate_settings, take_seed
 
 
 def run_job(
-    model: Model, folder: Path, files: ServerFiles, progress: Progress, cancel: Cancel
+    model: AnyModel, folder: Path, files: ServerFiles, progress: Progress, cancel: Cancel
 ) -> dict[str, Any]:
     """Do the job in a folder and return {"stems": [...], "manifest": path}.
 

@@ -135,7 +135,7 @@ class Worker:
             BandmateError: if it cannot be opened.
         """
         if self._model is None:
-            from bandmate_server.model.model import open_model
+            from bandmate_server.model.opening import open_model
 
             wanted = self._settings
             try:

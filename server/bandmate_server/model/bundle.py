@@ -16,7 +16,7 @@ from bandmate_server.files import data_folder, hash_file
 from bandmate_server.model.devices import CPU
 from bandmate_server.model.graphs import check_shapes, graph_names, open_session
 from bandmate_server.model.onnx_header import read_header
-from bandmate_server.spec import ModelSpec
+from bandmate_server.spec import AnySpec, spec_from_json
 
 MANIFEST = "bundle.json"
 METADATA_KEY = "bandmate"
@@ -39,7 +39,7 @@ class Bundle:
     path: Path
     name: str
     version: str
-    spec: ModelSpec
+    spec: AnySpec
     files: dict[str, Path]
     manifest: dict[str, Any]
     hash: str
@@ -99,7 +99,7 @@ def load_bundle(name: str | Path) -> Bundle:
     path = find_bundle(name).absolute()
     manifest = _read_manifest(path / MANIFEST)
     try:
-        spec = ModelSpec.from_json(manifest["spec"])
+        spec = spec_from_json(manifest["spec"])
         files = {graph: path / manifest["files"][graph] for graph in graph_names(spec)}
         sums = {graph: manifest["sha256"][file.name] for graph, file in files.items()}
         graph_files = {file.name for file in files.values()}
@@ -211,7 +211,7 @@ def _check_hash(file: Path, expected: str) -> None:
         )
 
 
-def _check_file(file: Path, graph: str, expected_hash: str, spec: ModelSpec) -> None:
+def _check_file(file: Path, graph: str, expected_hash: str, spec: AnySpec) -> None:
     """Raise BundleError unless `file` is the given graph of a model of this spec, unharmed."""
     _check_hash(file, expected_hash)
     try:
@@ -223,7 +223,7 @@ def _check_file(file: Path, graph: str, expected_hash: str, spec: ModelSpec) -> 
         raise BundleError(f"{file} has opset {opset}: expected {OPSETS.start} to {OPSETS.stop - 1}")
     try:
         stated = json.loads(metadata[METADATA_KEY])
-        stated_graph, stated_spec = stated["graph"], ModelSpec.from_json(stated["spec"])
+        stated_graph, stated_spec = stated["graph"], spec_from_json(stated["spec"])
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{file} is not bandmate's: no {METADATA_KEY!r} metadata") from error
     if stated_graph != graph:

@@ -11,7 +11,7 @@ from typing import Any
 from bandmate_server.errors import BundleError
 from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.devices import CPU
-from bandmate_server.spec import ModelSpec
+from bandmate_server.spec import AnySpec, ModelSpec, WaveformSpec
 
 Shapes = dict[str, tuple[int | None, ...]]  # name -> shape; None is a dynamic axis
 GRAPHS = ("encoder", "denoiser", "decoder", "vocoder")
@@ -59,13 +59,31 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def graph_names(spec: ModelSpec) -> tuple[str, ...]:
+def graph_names(spec: AnySpec) -> tuple[str, ...]:
     """Return the graphs that a model of this spec consists of."""
+    if isinstance(spec, WaveformSpec):
+        return (SEPARATOR,)
     return GRAPHS if spec.masks is None else (*GRAPHS, SEPARATOR)
 
 
-def graph_shapes(graph: str, spec: ModelSpec) -> tuple[Shapes, Shapes]:
+def graph_shapes(graph: str, spec: AnySpec) -> tuple[Shapes, Shapes]:
     """Return name -> shape of a graph's inputs and outputs; None is a dynamic axis."""
+    return _waveform_shapes(spec) if isinstance(spec, WaveformSpec) else _shapes(graph, spec)
+
+
+def _waveform_shapes(spec: WaveformSpec) -> tuple[Shapes, Shapes]:
+    """Return those of a network of waves: spectra have both parts of each channel in turn."""
+    stems, inputs, outputs = len(spec.sources), Shapes(), Shapes()
+    if spec.transform is not None:
+        cells = (2 * spec.channels, spec.transform.bins, spec.transform.frames)
+        inputs["spectrum"], outputs["spectra"] = (1, *cells), (1, stems, *cells)
+    if spec.wave:
+        samples = (spec.channels, spec.segment)
+        inputs["wave"], outputs["waves"] = (1, *samples), (1, stems, *samples)
+    return inputs, outputs
+
+
+def _shapes(graph: str, spec: ModelSpec) -> tuple[Shapes, Shapes]:
     stems, channels, bands = len(spec.stems), spec.latent_channels, spec.latent_bands
     latent = (None, channels, None, bands)
     stem_latents = (None, stems, channels, None, bands)
@@ -88,7 +106,7 @@ def graph_shapes(graph: str, spec: ModelSpec) -> tuple[Shapes, Shapes]:
     return inputs, {"x0": stem_latents}
 
 
-def check_shapes(session: Any, file: Path, graph: str, spec: ModelSpec) -> None:
+def check_shapes(session: Any, file: Path, graph: str, spec: AnySpec) -> None:
     """Compare a session's inputs and outputs with what the engine will feed and expect.
 
     Raises:

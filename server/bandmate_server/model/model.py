@@ -1,32 +1,21 @@
-"""ONNX files -> plain callables on arrays, with the provider chosen and its time counted."""
+"""A model of latents: its ONNX files as plain callables on arrays."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bandmate_server.audio.arrays import FloatArray
-from bandmate_server.errors import BundleError, DeviceError, SettingsError
-from bandmate_server.model.bundle import Bundle, load_bundle
+from bandmate_server.model.bundle import Bundle
 from bandmate_server.model.conditioning import rules_of
-from bandmate_server.model.devices import CPU, choose_device, choose_threads
-from bandmate_server.model.graphs import (
-    SEPARATOR,
-    check_shapes,
-    first_line,
-    graph_shapes,
-    open_session,
-)
+from bandmate_server.model.graphs import SEPARATOR
 from bandmate_server.model.latent_cache import LatentCache
+from bandmate_server.model.opened_bundle import OpenedBundle
 from bandmate_server.model.schedule import cumulative_alphas
 from bandmate_server.model.spectral_consistency import griffin_lim_refine
-from bandmate_server.options import THREADS
 from bandmate_server.spec import ModelSpec
 
 
@@ -55,49 +44,21 @@ class Condition:
     known_mask: FloatArray | None = None
 
 
-def open_model(
-    name: str | Path = "mini", device: str = "auto", threads: int | None = None
-) -> Model:
-    """Open a bundle for inference.
+class Model(OpenedBundle):
+    """The networks of a model of latents; what separates by default opens at once, the rest later.
 
-    Args:
-        name: of an installed bundle, or its folder.
-        device: "auto", "cpu" or "cuda".
-        threads: of ONNX Runtime, at most one for each processor; None takes the physical cores.
-
-    Raises:
-        BundleError: naming the file that is missing, damaged, swapped or of other shapes.
-        DeviceError: if the device word is unknown.
-    """
-    return Model(load_bundle(name), device, threads)
-
-
-class Model:
-    """The networks of a bundle. What separates by default opens at once, the others when used.
-
-    provider: what ONNX Runtime really runs on.
-    warnings: why the wanted device was not taken.
-    ort_seconds: time spent inside ONNX Runtime so far.
     alphas: abar of every noise level (steps,).
     latents: of windows that were encoded for a new part.
     """
 
+    spec: ModelSpec
+
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int | None = None):
-        try:
-            threads = THREADS.read(threads)
-        except SettingsError as error:
-            raise ValueError(str(error)) from error
-        choice = choose_device(device)
-        self.bundle = bundle
+        super().__init__(bundle, device, threads)
+        assert isinstance(bundle.spec, ModelSpec)
         self.spec = bundle.spec
-        self.device = device
-        self.threads, words = choose_threads(threads)
-        self.provider = choice.provider
-        self.warnings = [*choice.warnings, *words]
-        self.ort_seconds = 0.0
         self.alphas = cumulative_alphas(self.spec.schedule)
         self.latents = LatentCache()
-        self._sessions: dict[str, Any] = {}
         for graph in (SEPARATOR,) if self.spec.masks else ("encoder", "denoiser"):
             self._session(graph)
 
@@ -161,42 +122,6 @@ class Model:
         waves = self._run("vocoder", {"log_mel": log_mel})[0]
         waves = waves[:, : log_mel.shape[1] * self.spec.mel.hop]
         return griffin_lim_refine(waves, log_mel, self.spec.mel, self.bundle.consistency_rounds)
-
-    def _run(self, graph: str, feeds: dict[str, FloatArray]) -> list[FloatArray]:
-        session = self._session(graph)
-        outputs = list(graph_shapes(graph, self.spec)[1])
-        began = time.perf_counter()
-        try:
-            found: list[FloatArray] = session.run(outputs, feeds)
-        except Exception as error:  # ONNX Runtime's errors share no other base.
-            where = f"{self.bundle.files[graph]} failed on {self.provider}"
-            raise DeviceError(f"{where}: {first_line(error)}") from error
-        finally:
-            self.ort_seconds += time.perf_counter() - began
-        return found
-
-    def _session(self, graph: str) -> Any:
-        """Return the graph's session, opened and checked on first use."""
-        if graph not in self._sessions:
-            session = self._open(self.bundle.files[graph])
-            check_shapes(session, self.bundle.files[graph], graph, self.spec)
-            self._sessions[graph] = session
-        return self._sessions[graph]
-
-    def _open(self, file: Path) -> Any:
-        """Open a file on the provider, or on the CPU with a warning that says why."""
-        if self.provider == CPU:
-            return open_session(file, (CPU,), self.threads)
-        try:
-            session = open_session(file, (self.provider, CPU), self.threads)
-            if session.get_providers()[0] == self.provider:
-                return session
-            why = "its libraries (CUDA, cuDNN) cannot be loaded"
-        except BundleError as error:
-            why = str(error)
-        self.warnings.append(f"{self.provider} does not start, {why}: using the CPU")
-        self.provider = CPU
-        return open_session(file, (CPU,), self.threads)
 
 
 def _condition_feeds(

@@ -12,7 +12,7 @@ import numpy as np
 
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.sources import ArraySource, Source
-from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import CHANNELS, RATE
 from bandmate_server.parts.part import Part
 from bandmate_server.parts.plan import plan_generation, plan_part
@@ -26,7 +26,7 @@ STAGES = {"read": 0.04, "listen": 0.06, "play": 0.88, "write": 0.02}
 
 
 def add(
-    model: Model,
+    model: AnyModel,
     given: Mapping[str, FloatArray],
     rate: int,
     stems: Sequence[str],
@@ -64,7 +64,7 @@ def add(
 
 
 def fill(
-    model: Model,
+    model: AnyModel,
     given: Mapping[str, FloatArray],
     rate: int,
     stem: str,
@@ -89,7 +89,7 @@ def fill(
 
 
 def vary(
-    model: Model,
+    model: AnyModel,
     given: Mapping[str, FloatArray],
     rate: int,
     stem: str,
@@ -114,7 +114,7 @@ def vary(
 
 
 def generate(
-    model: Model,
+    model: AnyModel,
     seconds: float,
     settings: PartSettings | None = None,
     *,
@@ -146,7 +146,7 @@ def generate(
 
 
 def _played(
-    model: Model,
+    model: AnyModel,
     given: Mapping[str, FloatArray],
     backing: FloatArray | None,
     rate: int,

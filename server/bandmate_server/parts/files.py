@@ -12,7 +12,7 @@ from typing import Any
 from bandmate_server.audio.loudness import decibels
 from bandmate_server.audio.sources import FileSource, Source
 from bandmate_server.errors import OutputError
-from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import CHANNELS, RATE
 from bandmate_server.parts.api import STAGES
 from bandmate_server.parts.loudness_match import AppliedGain
@@ -39,7 +39,7 @@ Files = Mapping[str, Path | str]
 
 
 def add_files(
-    model: Model,
+    model: AnyModel,
     stems: Sequence[str],
     given: Files,
     out_dir: Path | str,
@@ -79,7 +79,7 @@ def add_files(
 
 
 def fill_file(
-    model: Model,
+    model: AnyModel,
     stem: str,
     given: Files,
     out_dir: Path | str,
@@ -101,7 +101,7 @@ def fill_file(
 
 
 def vary_file(
-    model: Model,
+    model: AnyModel,
     stem: str,
     strength: float,
     given: Files,
@@ -124,7 +124,7 @@ def vary_file(
 
 
 def generate_files(
-    model: Model,
+    model: AnyModel,
     seconds: float,
     out_dir: Path | str,
     settings: PartSettings | None = None,
@@ -157,7 +157,7 @@ def generate_files(
 
 
 def _from_files(
-    model: Model,
+    model: AnyModel,
     given: Files,
     backing: Path | str | None,
     task: PartTask,

@@ -179,7 +179,7 @@ class Part:
         ):
             return None
         given = {n: w[span] for n, w in context.waves.items() if n not in self.task.wanted}
-        return ContextScorer(given) if given else None
+        return ContextScorer(given, self.model.spec.sample_rate) if given else None
 
     def _read_context(self) -> ContextInput | None:
         """Read what is given; None where nothing is."""

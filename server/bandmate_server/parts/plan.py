@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bandmate_server.audio.sources import Source
 from bandmate_server.errors import SettingsError
-from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel, latent_model
 from bandmate_server.options import CHANNELS, RATE, SECONDS, STRENGTH
 from bandmate_server.parts.context import ContextAudio, align_sources
 from bandmate_server.parts.part import Part
@@ -21,7 +21,7 @@ from bandmate_server.settings import (
 
 
 def plan_part(
-    model: Model,
+    model: AnyModel,
     stems: Mapping[str, Source],
     backing: Source | None,
     task: PartTask,
@@ -31,7 +31,7 @@ def plan_part(
     """Check what is given against what is wanted, and decide everything.
 
     Args:
-        model: any.
+        model: any that makes parts.
         stems: name -> given audio.
         backing: a mix of what else sounds.
         task: "add", "fill" or "vary".
@@ -42,6 +42,7 @@ def plan_part(
         SettingsError: naming what is unknown, missing, or both given and wanted.
         RegionError: if start and end do not fit.
     """
+    model = latent_model(model)
     check_wanted(task.wanted, model.spec.stems)
     check_names(tuple(stems), model.spec.stems)
     STRENGTH.read(task.strength)
@@ -57,7 +58,7 @@ def plan_part(
 
 
 def plan_generation(
-    model: Model,
+    model: AnyModel,
     seconds: float,
     stems: Sequence[str] | None,
     rate: int,
@@ -68,7 +69,7 @@ def plan_generation(
     """Decide everything for stems made from nothing.
 
     Args:
-        model: any.
+        model: any that makes parts.
         seconds: of music, 0.5 to 1800.
         stems: those wanted; None: all.
         rate: of the result, Hz.
@@ -79,6 +80,7 @@ def plan_generation(
     Raises:
         SettingsError: if a value is out of its range, or a stem unknown.
     """
+    model = latent_model(model)
     seconds, rate, channels = SECONDS.read(seconds), RATE.read(rate), CHANNELS.read(channels)
     if settings.start is not None or settings.end is not None:
         raise SettingsError("start and end have no meaning for what is generated from nothing")

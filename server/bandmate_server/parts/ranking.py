@@ -1,7 +1,7 @@
 """How well a new part agrees with what is given: it decides which of several drafts is kept.
 
 Pitched parts are compared by the pitch classes that sound together, drums by attacks that
-coincide. All waves are at MEL.sample_rate.
+coincide. All waves are at the model's rate.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Iterable
 import numpy as np
 
 from bandmate_server.audio.arrays import FloatArray
-from bandmate_server.spec import MEL
 
 DRUMS = "drums"
 RHYTHM_SHARE = 0.2  # of rhythm in the agreement of pitched parts
@@ -26,14 +25,19 @@ _BANDS = 16  # of equal numbers of bins, whose attacks count alike
 
 
 class ContextScorer:
-    """What is given, analysed once, for any number of parts to be compared with it."""
+    """What is given, analysed once, for any number of parts to be compared with it.
 
-    def __init__(self, given: dict[str, FloatArray]) -> None:
-        """Hear what a part has to fit: name -> wave (n,), at least one, WINDOW samples or more."""
+    Args:
+        given: name -> wave (n,), at least one, WINDOW samples or more.
+        rate: of these and of the parts, Hz.
+    """
+
+    def __init__(self, given: dict[str, FloatArray], rate: int) -> None:
+        self._rate = rate
         samples = len(next(iter(given.values())))
         self._attacks = onset_strength(_sum(given.values(), samples))
         pitched = (wave for name, wave in given.items() if name != DRUMS)
-        self._pitch_classes = chroma(_sum(pitched, samples))
+        self._pitch_classes = chroma(_sum(pitched, samples), rate)
 
     def score(self, stem: str, part: FloatArray) -> float:
         """Return how well a part fits, from -1 to 1; 0 where nothing can be compared.
@@ -45,18 +49,18 @@ class ContextScorer:
         rhythm = _product(onset_strength(part), self._attacks)
         if stem == DRUMS:
             return rhythm
-        harmony = _product(chroma(part), self._pitch_classes)
+        harmony = _product(chroma(part, self._rate), self._pitch_classes)
         return (1.0 - RHYTHM_SHARE) * harmony + RHYTHM_SHARE * rhythm
 
 
-def chroma(wave: FloatArray) -> FloatArray:
-    """Return how much of each pitch class sounds over time (frames, 12), C first.
+def chroma(wave: FloatArray, rate: int) -> FloatArray:
+    """Return how much of each pitch class sounds over time (frames, 12), C first, at a rate in Hz.
 
     Over the classes of a frame the mean is 0: what sounds in all of them agrees with nothing.
     Frames are divided by the root of their norm: the loud ones lead, but do not outvote the rest.
     """
     strength = _magnitudes(wave, WINDOW, WINDOW // 2)
-    hertz = np.arange(1, strength.shape[1]) * MEL.sample_rate / WINDOW
+    hertz = np.arange(1, strength.shape[1]) * rate / WINDOW
     used = (hertz >= LOWEST) & (hertz <= HIGHEST)
     near = np.rint(12.0 * np.log2(hertz[used] / A4)).astype(int) + 9
     classes = (near[:, None] % 12 == np.arange(12)).astype(np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 from bandmate_server.audio.sources import FileSource
 from bandmate_server.audio.windows import Region
 from bandmate_server.files import hash_file
-from bandmate_server.model.model import Model
+from bandmate_server.model.opened_bundle import OpenedBundle
 from bandmate_server.results.stem_file import StemFile
 from bandmate_server.version import bandmate_version
 
@@ -43,7 +43,7 @@ def describe_region(region: Region, rate: int, channels: int) -> dict[str, Any]:
     return {"region": span, "rate": rate, "channels": channels, "frames": region.frames}
 
 
-def describe_model(model: Model) -> dict[str, Any]:
+def describe_model(model: OpenedBundle) -> dict[str, Any]:
     """Return the model's entry, and what it ran on."""
     bundle = model.bundle
     return {

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from bandmate_server.audio.broadcast import Broadcast
 from bandmate_server.audio.sources import ArraySource, FileSource
 from bandmate_server.errors import OutputError
 from bandmate_server.files import write_whole
-from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.results.folder import MANIFEST, ResultFolder, scratch_folder
 from bandmate_server.results.manifest import (
@@ -30,7 +29,8 @@ from bandmate_server.results.manifest import (
 )
 from bandmate_server.results.result import Result
 from bandmate_server.results.stem_file import BYTES, StemFile
-from bandmate_server.separation.separation import Separation, renderer_of
+from bandmate_server.separation.separation import Separation
+from bandmate_server.separation.separators import separator_of
 from bandmate_server.settings import SeparateSettings
 from bandmate_server.spec import OTHER
 
@@ -38,7 +38,7 @@ STAGES = {"read": 0.04, "separate": 0.95, "write": 0.01}
 
 
 def separate(
-    model: Model,
+    model: AnyModel,
     audio: FloatArray,
     rate: int,
     settings: SeparateSettings | None = None,
@@ -68,7 +68,7 @@ def separate(
     samples = np.asarray(audio, np.float32)
     source = ArraySource(samples[:, None] if samples.ndim == 1 else samples, rate)
     monitor = Monitor(progress, cancel, STAGES)
-    job = Separation(model, source, settings or SeparateSettings(), monitor)
+    job = separator_of(model)(model, source, settings or SeparateSettings(), monitor)
     names = job.stem_names
     found = {name: np.zeros((job.region.frames, source.channels), np.float32) for name in names}
     place = 0
@@ -84,7 +84,7 @@ def separate(
 
 
 def separate_file(
-    model: Model,
+    model: AnyModel,
     path: Path | str,
     out_dir: Path | str,
     settings: SeparateSettings | None = None,
@@ -120,7 +120,7 @@ def separate_file(
         source = stack.enter_context(
             FileSource(path, scratch=scratch_folder(Path(out_dir)), report=monitor.reading)
         )
-        job = Separation(model, source, settings, monitor)
+        job = separator_of(model)(model, source, settings, monitor)
         names = {name: f"{name}.{settings.format}" for name in job.stem_names}
         target = Path(out_dir) / path.stem
         _spare_input(path, target, list(names.values()))
@@ -160,7 +160,7 @@ def _spare_input(path: Path, target: Path, names: list[str]) -> None:
             raise OutputError(f"{path} would be overwritten by its own {name}: change --out")
 
 
-def _least_bytes(job: Separation, channels: int) -> int:
+def _least_bytes(job: Separation[Any], channels: int) -> int:
     """Return what the files take at least; flac might need almost nothing."""
     if job.settings.format == "flac":
         return 0
@@ -169,7 +169,7 @@ def _least_bytes(job: Separation, channels: int) -> int:
 
 
 def _write_stems(
-    job: Separation, folder: ResultFolder, names: dict[str, str], broadcast: Broadcast | None
+    job: Separation[Any], folder: ResultFolder, names: dict[str, str], broadcast: Broadcast | None
 ) -> dict[str, StemFile]:
     """Write all stems and return their finished files.
 
@@ -197,7 +197,7 @@ def _write_stems(
 
 
 def _manifest(
-    job: Separation, source: FileSource, path: Path, files: dict[str, StemFile]
+    job: Separation[Any], source: FileSource, path: Path, files: dict[str, StemFile]
 ) -> dict[str, Any]:
     """Return what is needed to understand the result and to make it again."""
     began = time.perf_counter()
@@ -215,26 +215,18 @@ def _manifest(
     }
 
 
-def _settings(job: Separation) -> dict[str, Any]:
+def _settings(job: Separation[Any]) -> dict[str, Any]:
     """Return every setting as it was used, defaults filled in."""
-    how = job.how
-    drawn = {"steps": 0} if how is None else asdict(how)
     return {
         "stems": job.stem_names,
         "start": job.settings.start,
         "end": job.settings.end,
-        "render": job.settings.render,
-        "method": "separator" if how is None else "diffusion",
-        **drawn,
         "format": job.settings.format,
         "bit_depth": job.settings.stored_bit_depth,
-        "gain_db": round(20.0 * math.log10(job.gain), 3),
-        "windows": len(job.layout.starts),
+        **job.describe(),
     }
 
 
-def _warnings(job: Separation, files: dict[str, StemFile]) -> list[str]:
+def _warnings(job: Separation[Any], files: dict[str, StemFile]) -> list[str]:
     """Return what the user should know of this result."""
-    found = list(job.model.warnings)
-    found += filter(None, [renderer_of(job.settings.render).warning])
-    return found + clipping_warnings(files)
+    return [*job.model.warnings, *job.warnings, *clipping_warnings(files)]

@@ -1,104 +1,111 @@
-"""One separation: everything decided, then streamed from the source block by block."""
+"""What every separation is: a region, stems by name, and blocks that are streamed from the source.
+
+Each kind of model has a subclass of its own, a row of `separators.SEPARATORS`.
+"""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.level import SignalLevel, measure_level
-from bandmate_server.audio.resampler import Resampler
 from bandmate_server.audio.sources import Source, read_blocks
-from bandmate_server.audio.windows import (
-    FrameReader,
-    cross_fade,
-    find_region,
-    model_waves,
-    plan_windows,
-)
-from bandmate_server.diffusion.mels import Diffusion, StemMels, diffusion_mels
+from bandmate_server.audio.windows import find_region
 from bandmate_server.errors import SettingsError
-from bandmate_server.model.conditioning import rules_of
-from bandmate_server.model.model import Model
-from bandmate_server.options import Solver
+from bandmate_server.model.opened_bundle import OpenedBundle
 from bandmate_server.progress import Monitor
-from bandmate_server.separation.masks import mel_masks, separator_masks
-from bandmate_server.separation.render import FrameStream, render_masks
 from bandmate_server.settings import SeparateSettings, check_stems
-from bandmate_server.spec import OTHER, BandSpec, MelSpec
-
-VOCODER_WARNING = "the vocoder's waves are not the mixture's: `other` is what they leave of it"
-DEFAULT_STEPS = 8  # of a bundle that neither has a separator nor names a default
-DEFAULT_SOLVER: Solver = "ddim"
+from bandmate_server.spec import OTHER
 
 Blocks = Iterator[tuple[FloatArray, FloatArray]]  # (audio (n, channels), stems (S, n, channels))
+M = TypeVar("M", bound=OpenedBundle)
 
 
-def decide_diffusion(model: Model, settings: SeparateSettings) -> Diffusion | None:
-    """Fill in what the settings leave open; None means the separator.
+class Separation(ABC, Generic[M]):
+    """One separation with everything decided; `blocks` does the work.
 
-    A bundle's manifest may name "defaults" for steps, guidance and eta.
+    wanted: which of the model's stems are wanted.
+    stem_names: theirs, and `other`, which is what they leave.
+    region: of the source, in its frames.
+    seconds: its length.
+    timings: seconds that stages took, when the blocks are done.
+    level: of the audio that the model sees, from the first block on.
+
+    Args:
+        model: of the subclass' kind.
+        source: the audio.
+        settings: checked.
+        monitor: called with the stages "read" and "separate".
 
     Raises:
-        SettingsError: if the model has no separator but is asked for it.
+        RegionError: if start and end do not fit.
+        SettingsError: if a stem is unknown, or the model cannot do what is asked.
     """
-    spec, defaults = model.spec, model.bundle.manifest.get("defaults", {})
-    steps = settings.steps
-    needs_mels = renderer_of(settings.render).needs_mels
-    if steps is None and (needs_mels or not spec.masks):
-        steps = int(defaults.get("steps", DEFAULT_STEPS))
-    if not steps:
-        if needs_mels:
-            raise SettingsError(f"the {settings.render} needs at least 1 step, not 0")
-        if not spec.masks:
-            raise SettingsError(f"{model.bundle.name!r} has no separator: ask for 1 step or more")
-        return None
-    guidance = settings.guidance if settings.guidance is not None else defaults.get("guidance", 1.0)
-    eta = settings.eta if settings.eta is not None else defaults.get("eta", rules_of(spec).eta)
-    solver = settings.solver or DEFAULT_SOLVER
-    return Diffusion(steps, solver, float(guidance), float(eta), settings.seed)
 
-
-class Separation:
-    """One separation with everything decided; `blocks` does the work."""
-
-    def __init__(self, model: Model, source: Source, settings: SeparateSettings, monitor: Monitor):
+    def __init__(self, model: M, source: Source, settings: SeparateSettings, monitor: Monitor):
         self.model, self.source, self.settings, self.monitor = model, source, settings, monitor
-        self.wanted = check_stems(settings.stems, model.spec.stems, OTHER)
-        self.stem_names = [*(model.spec.stems[index] for index in self.wanted), OTHER]
-        self.how = decide_diffusion(model, settings)
+        stems = model.spec.stems
+        self.wanted = check_stems(settings.stems, stems, OTHER)
+        self.stem_names = [*(stems[index] for index in self.wanted), OTHER]
         self.region = find_region(settings.start, settings.end, source.rate, source.frames)
-        self.layout = plan_windows(self.region, source.rate, source.frames, model.spec)
         self.seconds = self.region.frames / source.rate
         self.timings: dict[str, float] = {}
         self.level = SignalLevel(0.0, 0.0)
-        self.gain = 1.0
         self._ort_before = model.ort_seconds
+
+    @abstractmethod
+    def separated(self) -> Blocks:
+        """Yield the original and the wanted stems of audio that is not silent."""
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """The first frame of the source that the model sees, and the one after the last."""
+        return self.region.start, self.region.stop
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know of the result."""
+        return []
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the manifest says of how the model was used, once the blocks are done."""
+        return {}
+
+    def refuse(self, *names: str) -> None:
+        """Refuse settings that mean nothing to this kind of model.
+
+        Raises:
+            SettingsError: naming one that is there.
+        """
+        for name in names:
+            value = getattr(self.settings, name)
+            if value is not None:
+                title = self.model.bundle.name
+                raise SettingsError(f"{name} is {value}: {title} has none, leave it out")
+
+    @classmethod
+    def uses_seed(cls, model: M, settings: SeparateSettings) -> bool:
+        """Whether another seed makes other stems."""
+        return False
 
     def blocks(self) -> Blocks:
         """Yield the original and the wanted stems, block by block, from start to end."""
         began = time.perf_counter()
         self.level = self._listen()
-        self.gain = self.level.gain if rules_of(self.model.spec).matches_level else 1.0
         self.timings["read"] = time.perf_counter() - began
         began = time.perf_counter()
-        if self.level.peak == 0.0:
-            yield from self._silence()
-        else:
-            yield from renderer_of(self.settings.render).blocks(self)
+        yield from self._silence() if self.level.peak == 0.0 else self.separated()
         self.timings["separate"] = time.perf_counter() - began
         self.timings["onnxruntime"] = self.model.ort_seconds - self._ort_before
 
     def _listen(self) -> SignalLevel:
         """Measure the audio that the model will see; all of it must be finite."""
-        spec = self.model.spec
-        per_latent = spec.latent_hop * self.source.rate / spec.mel.sample_rate
-        first = self.layout.origin
-        stop = min(first + math.ceil(self.layout.stop * per_latent), self.source.frames)
+        first, stop = self.seen
 
         def watched() -> Iterator[FloatArray]:
             done = 0
@@ -112,88 +119,3 @@ class Separation:
     def _silence(self) -> Blocks:
         for block in read_blocks(self.source, self.region.start, self.region.stop):
             yield block, np.zeros((len(self.wanted), *block.shape), np.float32)
-
-    def masked(self) -> Blocks:
-        """Filter the original by the model's masks."""
-        spec, layout = self.model.spec, self.layout
-        grid: BandSpec | MelSpec
-        if self.how is None:
-            assert spec.masks is not None
-            grid, ratio = spec.masks, spec.mask_ratio
-            waves = model_waves(self.source, layout, self.gain, spec, apart=True)
-            pieces = separator_masks(self.model, waves, len(layout.starts), self.monitor)
-        else:
-            grid, ratio = spec.mel, spec.latent_ratio
-            pieces = mel_masks(self._mels(self.how), ratio)
-        chosen = ((start, masks[..., self.wanted, :]) for start, masks in pieces)
-        masks = FrameStream(cross_fade(chosen, layout.overlap * ratio), layout.starts[0] * ratio)
-        blocks = render_masks(
-            self.source, self.region, masks, layout.origin, grid, self.model.threads
-        )
-        for block in blocks:
-            self.monitor.check()
-            yield block
-
-    def vocoded(self) -> Blocks:
-        """Synthesise the stems from their mels; the same wave on all channels."""
-        spec, layout, source = self.model.spec, self.layout, self.source
-        assert self.how is not None
-        waves = cross_fade(self._voices(self._mels(self.how)), layout.overlap * spec.latent_hop)
-        tape = FrameReader(self._at_source_rate(waves), len(self.wanted))
-        tape.take(self.region.start - layout.origin)
-        for block in read_blocks(source, self.region.start, self.region.stop):
-            stems = tape.take(len(block)).T[:, :, None] / self.gain
-            yield block, np.repeat(stems, source.channels, axis=2)
-
-    def _at_source_rate(self, waves: Iterator[FloatArray]) -> Iterator[FloatArray]:
-        """Yield waves (n, S), given from the first window on, from model time 0 on."""
-        spec = self.model.spec
-        resampler = Resampler(spec.mel.sample_rate, self.source.rate, len(self.wanted))
-        lead = self.layout.starts[0] * spec.latent_hop
-        yield resampler.push(np.zeros((lead, len(self.wanted)), np.float32))
-        for wave in waves:
-            yield resampler.push(wave)
-        yield resampler.push(np.zeros((0, len(self.wanted)), np.float32), last=True)
-
-    def _mels(self, how: Diffusion) -> Iterator[StemMels]:
-        waves = model_waves(self.source, self.layout, self.gain, self.model.spec)
-        return diffusion_mels(self.model, waves, self.layout, how, self.monitor)
-
-    def _voices(self, mels: Iterator[StemMels]) -> Iterator[tuple[int, FloatArray]]:
-        """Yield (first sample, waves (N, S)) of the wanted stems."""
-        for piece in mels:
-            self.monitor.check()
-            waves = self.model.vocode(np.ascontiguousarray(piece.stems[self.wanted]))
-            yield piece.start * self.model.spec.latent_hop, waves.T
-
-
-@dataclass(frozen=True)
-class Renderer:
-    """A way from what the networks say to stems at the source's rate.
-
-    blocks: yields the audio of a job and its stems, block by block.
-    needs_mels: the separator's masks are not enough: at least one step of diffusion.
-    warning: what the user should know of the result.
-    """
-
-    blocks: Callable[[Separation], Blocks]
-    needs_mels: bool = False
-    warning: str = ""
-
-
-# A new render is a function and a row here, and a name in `Render`.
-RENDERERS = {
-    "mask": Renderer(Separation.masked),
-    "vocoder": Renderer(Separation.vocoded, needs_mels=True, warning=VOCODER_WARNING),
-}
-
-
-def renderer_of(name: str) -> Renderer:
-    """Return a renderer.
-
-    Raises:
-        SettingsError: if there is none of that name.
-    """
-    if name not in RENDERERS:
-        raise SettingsError(f"render is {name!r}: expected one of {', '.join(RENDERERS)}")
-    return RENDERERS[name]

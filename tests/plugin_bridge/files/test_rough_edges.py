@@ -21,7 +21,7 @@ import soundfile
 from bandmate_bridge.batch.inputs import find_songs
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.errors import OutputError
-from bandmate_server.model.model import open_model
+from bandmate_server.model.opening import open_latent_model
 from bandmate_server.results.claim import claimed
 
 Run = Callable[..., Any]
@@ -153,10 +153,10 @@ def test_a_list_that_names_itself_ends(tmp_path: Path) -> None:
 
 def test_threads_are_capped_at_the_processors(fake_bundle: Path) -> None:
     most = len(os.sched_getaffinity(0))
-    model = open_model(fake_bundle, "cpu", threads=100 * most)
+    model = open_latent_model(fake_bundle, "cpu", threads=100 * most)
     assert model.threads <= most
     assert any(str(100 * most) in warning for warning in model.warnings)
-    assert not open_model(fake_bundle, "cpu", threads=1).warnings
+    assert not open_latent_model(fake_bundle, "cpu", threads=1).warnings
 
 
 def test_a_claim_is_one_writer_s_and_ends_with_it(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from bandmate_server.errors import DeviceError
 from bandmate_server.model import devices
 from bandmate_server.model import model as session
 from bandmate_server.model.devices import CPU, CUDA, choose_device, count_cores, device_report
-from bandmate_server.model.model import Condition, Model, open_model
+from bandmate_server.model.model import Condition, Model
+from bandmate_server.model.opening import open_latent_model
 from bandmate_server.spec import MINI
 
 
@@ -69,18 +70,18 @@ def test_failing_network_is_named(model: Model) -> None:
 
 def test_unknown_device_is_refused(fake_bundle: Path) -> None:
     with pytest.raises(DeviceError, match=r"unknown device 'tpu': expected auto, cpu, cuda"):
-        open_model(fake_bundle, "tpu")
+        open_latent_model(fake_bundle, "tpu")
 
 
 def test_missing_cuda_is_a_warning_that_says_why(
     fake_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
-    model = open_model(fake_bundle, "cuda", threads=1)
+    model = open_latent_model(fake_bundle, "cuda", threads=1)
     assert model.provider == CPU
     (warning,) = model.warnings
     assert "offers only CPUExecutionProvider" in warning
-    assert open_model(fake_bundle, "auto", threads=1).warnings == []
+    assert open_latent_model(fake_bundle, "auto", threads=1).warnings == []
 
 
 def test_gpu_build_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +101,7 @@ def test_cuda_that_does_not_start_is_a_warning(
     fake_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(devices, "why_no_cuda", lambda: None)
-    model = open_model(fake_bundle, "auto", threads=1)
+    model = open_latent_model(fake_bundle, "auto", threads=1)
     assert model.provider == CPU
     (warning,) = model.warnings
     assert "CUDAExecutionProvider does not start" in warning
@@ -116,4 +117,4 @@ def test_report_gives_a_reason_for_every_provider() -> None:
 
 def test_threads_must_be_positive(fake_bundle: Path) -> None:
     with pytest.raises(ValueError, match="threads is 0"):
-        open_model(fake_bundle, "cpu", threads=0)
+        open_latent_model(fake_bundle, "cpu", threads=0)

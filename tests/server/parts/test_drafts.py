@@ -33,7 +33,7 @@ def test_the_best_draft_is_kept(
             add(mini, bass, MEL.sample_rate, [stem], replace(SINGLE, seed=seed))[stem]
             for seed in range(4)
         ]
-        fits = [ContextScorer(bass).score(stem, single) for single in singles]
+        fits = [ContextScorer(bass, MEL.sample_rate).score(stem, single) for single in singles]
         assert len(set(fits)) == 4
         kept = add(mini, bass, MEL.sample_rate, [stem], replace(SINGLE, drafts=4))[stem]
         np.testing.assert_array_equal(kept, singles[int(np.argmax(fits))])

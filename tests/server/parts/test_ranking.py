@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bandmate_server.audio.arrays import FloatArray
-from bandmate_server.parts.ranking import ContextScorer
+from bandmate_server.parts.ranking import ContextScorer, chroma
 from bandmate_server.spec import MEL
 
 SECONDS = 8
@@ -28,20 +28,20 @@ def beats(period: float, late: float = 0.0) -> FloatArray:
 
 
 def test_the_part_in_the_key_of_the_song_agrees_best() -> None:
-    song = ContextScorer({"piano": chords((C, F_SHARP)), "drums": beats(0.5)})
+    song = ContextScorer({"piano": chords((C, F_SHARP)), "drums": beats(0.5)}, MEL.sample_rate)
     octave_up = tuple(tuple(2 * f for f in chord) for chord in (C, F_SHARP))
     right, exchanged = (chords(c, seed=1) for c in (octave_up, octave_up[::-1]))
     assert song.score("guitar", right) > song.score("guitar", exchanged) + 0.5
 
 
 def test_drums_agree_by_the_beat_alone() -> None:
-    song = ContextScorer({"piano": chords((C, F_SHARP)), "bass": chords((C,))})
+    song = ContextScorer({"piano": chords((C, F_SHARP)), "bass": chords((C,))}, MEL.sample_rate)
     on, off = (song.score("drums", beats(0.5, late)) for late in (0.0, 0.25))
     assert on > off + 0.3
 
 
 def test_a_pitched_part_needs_no_drums_to_have_a_beat() -> None:
-    song = ContextScorer({"drums": beats(0.5)})
+    song = ContextScorer({"drums": beats(0.5)}, MEL.sample_rate)
     on = song.score("bass", chords((C,), 0.5))
     off = song.score("bass", chords((C,), 0.37))
     assert on > off
@@ -50,5 +50,11 @@ def test_a_pitched_part_needs_no_drums_to_have_a_beat() -> None:
 @pytest.mark.parametrize("stem", ["bass", "drums"])
 def test_silence_agrees_with_nothing(stem: str) -> None:
     silent = np.zeros(SECONDS * MEL.sample_rate, np.float32)
-    assert ContextScorer({"piano": chords((C,))}).score(stem, silent) == 0
-    assert ContextScorer({"piano": silent}).score(stem, chords((C,))) == 0
+    assert ContextScorer({"piano": chords((C,))}, MEL.sample_rate).score(stem, silent) == 0
+    assert ContextScorer({"piano": silent}, MEL.sample_rate).score(stem, chords((C,))) == 0
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_pitch_classes_are_those_of_the_waves_rate(rate: int) -> None:
+    tone = np.sin(2 * np.pi * 440.0 * np.arange(2 * rate) / rate).astype(np.float32)
+    assert int(chroma(tone, rate).mean(axis=0).argmax()) == 9

@@ -10,7 +10,7 @@ from bandmate_server.audio.sources import read_blocks
 from bandmate_server.errors import SettingsError
 from bandmate_server.model.model import Model
 from bandmate_server.options import Render
-from bandmate_server.separation.separation import RENDERERS, Renderer, renderer_of
+from bandmate_server.separation.latent import RENDERERS, Renderer, renderer_of
 
 AUDIO = np.random.default_rng(0).standard_normal((8_000, 2)).astype(np.float32) * 0.1
 

@@ -22,7 +22,9 @@ OPTIONS = ["--clips", "4", "--seconds", "1.28", "--steps", "2"]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, corpus: Path, fake_model: Model, tmp_path: Path) -> Run:
-    monkeypatch.setattr(evaluate_command, "open_model", lambda name, device, threads: fake_model)
+    monkeypatch.setattr(
+        evaluate_command, "open_latent_model", lambda name, device, threads: fake_model
+    )
 
     def run(*options: str) -> int:
         out = ["--out", str(tmp_path / "out")]

@@ -29,7 +29,8 @@ from bandmate_server.diffusion.noise import latent_noise
 from bandmate_server.diffusion.sampler import Inpainting, reference_steps, sample
 from bandmate_server.errors import BundleError
 from bandmate_server.model.bundle import load_bundle
-from bandmate_server.model.model import Condition, Model, open_model
+from bandmate_server.model.model import Condition, Model
+from bandmate_server.model.opening import open_latent_model
 from bandmate_server.model.schedule import cumulative_alphas
 from bandmate_server.spec import OTHER, PAPER, STEMS
 from bandmate_training.cli import main as train
@@ -56,7 +57,7 @@ def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def opened(bundle: Path) -> Model:
-    return open_model(bundle, "cpu", threads=1)
+    return open_latent_model(bundle, "cpu", threads=1)
 
 
 def eps_of(unet: UNet, x: FloatArray, level: int, mixture: FloatArray | None) -> FloatArray:

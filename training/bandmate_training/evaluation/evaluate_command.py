@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bandmate_server.errors import CorpusError, SettingsError
-from bandmate_server.model.model import Model, open_model
+from bandmate_server.model.model import Model
+from bandmate_server.model.opening import open_latent_model
 from bandmate_server.option_arguments import add_option, add_value, option_type
 from bandmate_server.option_kinds import Number, Whole
 from bandmate_server.options import (
@@ -28,7 +29,7 @@ from bandmate_server.options import (
     TAKES,
     THREADS,
 )
-from bandmate_server.separation.separation import DEFAULT_SOLVER
+from bandmate_server.separation.latent import DEFAULT_SOLVER
 from bandmate_training.evaluation import generation_command, step_curve
 from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_playing
 from bandmate_training.evaluation.clips import Clip, choose_clips, find_folders
@@ -155,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
     clips = choose_clips(folders, args.clips, args.seconds, args.seed, args.pan, args.room)
     model = None
     if args.model != NO_MODEL:
-        model = open_model(args.model, args.device, args.threads)
+        model = open_latent_model(args.model, args.device, args.threads)
     elif args.curve:
         raise SettingsError("--curve needs a model, not none")
     args.system = _systems_given(args.system)

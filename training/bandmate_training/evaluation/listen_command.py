@@ -11,7 +11,8 @@ import numpy as np
 import soundfile as sf
 
 from bandmate_server.errors import CorpusError
-from bandmate_server.model.model import Model, open_model
+from bandmate_server.model.model import Model
+from bandmate_server.model.opening import open_latent_model
 from bandmate_server.option_arguments import add_option, add_value
 from bandmate_server.option_kinds import Whole
 from bandmate_server.options import DEVICE, MODEL, SEED, TAKES, THREADS
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
             f"--stems {','.join(sorted(unknown))}: expected some of {', '.join(STEMS)}"
         )
     excerpts = _song_scenes(args) if args.song else _corpus_scenes(args)
-    model = open_model(args.model, args.device, args.threads)
+    model = open_latent_model(args.model, args.device, args.threads)
     perform = bandmate_generator(model, PartSettings(steps=args.part_steps, guidance=args.guidance))
     examples: list[Example] = []
     with progress_bar("listen", len(excerpts)) as advance:

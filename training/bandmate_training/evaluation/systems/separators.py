@@ -20,9 +20,9 @@ from bandmate_server.model.model import Model
 from bandmate_server.options import Solver
 from bandmate_server.progress import Monitor
 from bandmate_server.separation.api import separate
+from bandmate_server.separation.latent import decide_diffusion
 from bandmate_server.separation.masks import MASK_POWER, mel_masks
 from bandmate_server.separation.render import FrameStream, render_masks
-from bandmate_server.separation.separation import decide_diffusion
 from bandmate_server.settings import SeparateSettings
 from bandmate_server.spec import MEL, MINI, OTHER, STEMS, BandSpec, MelSpec
 from bandmate_training.evaluation.analysis import Analysis

@@ -1,0 +1,60 @@
+"""Opening a bundle as a model of its kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bandmate_server.errors import SettingsError
+from bandmate_server.model.bundle import load_bundle
+from bandmate_server.model.model import Model
+from bandmate_server.model.waveform_model import WaveformModel
+
+AnyModel = Model | WaveformModel
+# A new kind of model is a spec, a class and a row here.
+MODELS: dict[str, type[Model] | type[WaveformModel]] = {
+    "latent": Model,
+    "waveform": WaveformModel,
+}
+
+
+def open_model(
+    name: str | Path = "mini", device: str = "auto", threads: int | None = None
+) -> AnyModel:
+    """Open a bundle for inference.
+
+    Args:
+        name: of an installed bundle, or its folder.
+        device: "auto", "cpu" or "cuda".
+        threads: of ONNX Runtime, at most one for each processor; None takes the physical cores.
+
+    Raises:
+        BundleError: naming the file that is missing, damaged, swapped or of other shapes.
+        DeviceError: if the device word is unknown.
+    """
+    bundle = load_bundle(name)
+    return MODELS[bundle.spec.kind](bundle, device, threads)
+
+
+def open_latent_model(
+    name: str | Path = "mini", device: str = "auto", threads: int | None = None
+) -> Model:
+    """Do what `open_model` does, for a model of latents.
+
+    Raises:
+        SettingsError: if it is of another kind.
+    """
+    return latent_model(open_model(name, device, threads))
+
+
+def latent_model(model: AnyModel) -> Model:
+    """Return a model of latents as what it is.
+
+    Raises:
+        SettingsError: if it is of another kind.
+    """
+    if not isinstance(model, Model):
+        raise SettingsError(
+            f"{model.bundle.name} only separates, it makes no parts:"
+            " name another model, such as mini"
+        )
+    return model

@@ -1,0 +1,1 @@
+"""Separators of waves, as others trained them: their networks, and their files."""
