@@ -3,7 +3,6 @@
 #include "json.hpp"
 
 #include <fstream>
-#include <locale>
 #include <sstream>
 
 namespace bandmate {
