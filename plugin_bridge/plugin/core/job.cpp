@@ -3,7 +3,6 @@
 #include "json.hpp"
 
 #include <fstream>
-#include <locale>
 #include <sstream>
 
 namespace bandmate {
@@ -44,6 +43,8 @@ void Job::retry() {
     problem_ = {Status::Asking, "asking the server"};
     seen_ = {};
 }
+
+void Job::giveUp() { fail({Status::StemsMissing, "the take that this one varies is not there"}); }
 
 void Job::cancel(Server& server) {
     if (phase_ == Phase::Asked) server.send({"/bandmate/cancel", {request() + "-end", request()}});
@@ -115,9 +116,9 @@ std::string Job::session() const {
     std::string json;
     for (const auto& [bus, path] : lent_) {
         if (bus == take.stem && !vary) continue; // it is to be replaced
-        json += (json.empty() ? "{" : ", ") + quoted(bus) + ": " + quoted(path.u8string());
+        json += (json.empty() ? "" : ", ") + quoted(bus) + ": " + quoted(path.u8string());
     }
-    return json + "}";
+    return "{" + json + "}";
 }
 
 void Job::watch(Server& server, const Store& store) {

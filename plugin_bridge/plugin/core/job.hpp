@@ -17,6 +17,8 @@ public:
     bool load(const Store& store);
     // After a failure: begin anew, as another request.
     void retry();
+    // What it varies cannot be had.
+    void giveUp();
     // Nobody wants the stems any more.
     void cancel(Server& server);
 

@@ -18,6 +18,14 @@ bool isHash(const std::string& text) {
     return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
+// Whether it can have been captured.
+bool isPlace(const PassageRecord& passage) {
+    constexpr std::int64_t far = std::int64_t(1) << 60;
+    const std::int64_t most = std::int64_t(kMaxSeconds) * passage.rate;
+    return passage.start > -far && passage.start < far && passage.frames > 0 &&
+           passage.frames <= most;
+}
+
 bool isPart(const std::string& stem) {
     return std::find(kStems.begin(), kStems.begin() + kPartCount, stem) !=
            kStems.begin() + kPartCount;
@@ -75,12 +83,14 @@ std::vector<PassageRecord> readRecords(const std::string& text) {
         if (kind == "passage") {
             PassageRecord passage;
             words >> passage.start >> passage.frames >> passage.rate >> passage.capture;
-            good = words && passage.frames > 0 && passage.rate > 0 && isHash(passage.capture);
+            good = words && isPlace(passage) && isHash(passage.capture);
             if (good) passages.push_back(passage);
         } else if (kind == "take" && good) {
             readTake(words, passages.back());
         }
     }
+    const auto bare = [](const PassageRecord& passage) { return passage.takes.empty(); };
+    passages.erase(std::remove_if(passages.begin(), passages.end(), bare), passages.end());
     return passages;
 }
 

@@ -35,7 +35,8 @@ struct PassageRecord {
 // Plain ASCII, as hosts handle it best; "empty" without passages.
 std::string writeRecords(const std::vector<PassageRecord>& passages);
 
-// What cannot be read is left out: a damaged session plays what is whole.
+// What cannot be read is left out: a damaged session plays what is whole. Every passage that is
+// returned has a take.
 std::vector<PassageRecord> readRecords(const std::string& text);
 
 } // namespace bandmate

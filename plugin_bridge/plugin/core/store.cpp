@@ -26,6 +26,14 @@ std::FILE* openNameless(const fs::path& path) {
 #endif
 }
 
+bool seek(std::FILE* file, std::int64_t offset) {
+#ifdef _WIN32
+    return _fseeki64(file, offset, SEEK_SET) == 0;
+#else
+    return fseeko(file, off_t(offset), SEEK_SET) == 0;
+#endif
+}
+
 // A name that no other thread or program makes.
 std::string uniqueName() {
     static std::atomic<unsigned> count{0};
@@ -141,9 +149,8 @@ bool PieceFile::append(const float* samples, std::size_t count) {
 
 void PieceFile::read(std::int64_t offset, std::int64_t frames, float* samples) const {
     const std::size_t count = std::size_t(frames) * 2 * buses_;
-    const long at = long(offset) * long(2 * buses_ * sizeof(float));
     std::size_t got = 0;
-    if (std::fseek(file_, at, SEEK_SET) == 0)
+    if (seek(file_, offset * std::int64_t(2 * buses_ * sizeof(float))))
         got = std::fread(samples, sizeof(float), count, file_);
     std::fill(samples + got, samples + count, 0.0f);
 }

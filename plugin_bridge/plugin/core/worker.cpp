@@ -244,13 +244,19 @@ void Worker::newTake(Held& held) {
     }
     TakeRecord take = wantedTake();
     take.seed += std::int64_t(takes.size());
-    const auto selected = std::size_t(std::lround(controls_.get(kTake)));
-    if (take.strength < 1)
-        for (std::size_t i = 0; i < takes.size(); ++i)
-            if (held.jobs[i].done() && takes[i].stem == take.stem && take.from + 1 != int(selected))
-                take.from = int(i); // the selected one, or else the newest
+    if (take.strength < 1) take.from = takeToVary(held, take.stem);
     takes.push_back(take);
     held.jobs.emplace_back(held.record, takes.size() - 1);
+}
+
+// The chosen take if it plays this part, or else the newest that does; -1 if there is none.
+int Worker::takeToVary(const Held& held, const std::string& stem) const {
+    const int chosen = int(std::lround(controls_.get(kTake))) - 1;
+    int found = -1;
+    for (int i = 0; i < int(held.jobs.size()) && (found < 0 || found != chosen); ++i)
+        if (held.jobs[std::size_t(i)].done() && held.record.takes[std::size_t(i)].stem == stem)
+            found = i;
+    return found;
 }
 
 bool Worker::advance(Clock::time_point now) {
@@ -260,9 +266,13 @@ bool Worker::advance(Clock::time_point now) {
             asking |= here(held) && job.needsServer();
     if (asking) server_.tend(now);
     for (Held& held : held_)
-        for (Job& job : held.jobs) {
-            if (!here(held) || !job.needsServer()) continue;
-            job.advance(server_, store_, now);
+        for (std::size_t take = 0; here(held) && take < held.jobs.size(); ++take) {
+            Job& job = held.jobs[take];
+            const int from = held.record.takes[take].from;
+            const Job* base = from < 0 ? nullptr : &held.jobs[std::size_t(from)];
+            if (!job.needsServer()) continue;
+            if (base != nullptr && base->failed()) job.giveUp();
+            if (base == nullptr || base->done()) job.advance(server_, store_, now);
             arrived |= job.done();
         }
     if (arrived) publish();

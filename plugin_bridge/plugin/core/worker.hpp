@@ -61,6 +61,7 @@ private:
     void rebuildTimeline();
     void act();
     void newTake(Held& held);
+    int takeToVary(const Held& held, const std::string& stem) const;
     TakeRecord wantedTake() const;
     bool advance(Clock::time_point now);
     void publish();

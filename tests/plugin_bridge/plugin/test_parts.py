@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -112,3 +113,39 @@ def test_a_side_chain_of_the_part_itself_is_varied(
     host.wait_for("ready")
     assert json.dumps(server.jobs()[0]["arguments"]).count("guitar") >= 2
     assert server.jobs()[0]["address"] == "/bandmate/vary"
+
+
+def test_a_part_with_nothing_to_go_with_is_refused_in_words(
+    open_host: Any, server: Any, noise: Noise
+) -> None:
+    host = open_host("part")
+    inputs = np.zeros((LENGTH, 10), np.float32)
+    inputs[:, 6:8] = noise(LENGTH)  # a guitar, to be replaced by a new one
+    host.track(inputs, AT)
+    host.set(part=GUITAR)
+    host.capture(AT, LENGTH)
+    host.wait_for("refused")
+    assert "names no sound" in host.say("text")
+
+
+def test_takes_that_vary_others_are_made_anew_in_order(
+    open_host: Any, server: Any, place: Any, noise: Noise
+) -> None:
+    host, sound = open_host("part"), noise(LENGTH)
+    host.track(sound, AT)
+    host.capture(AT, LENGTH)
+    host.wait_for("ready")
+    host.set(strength=0.5, new_take=1)
+    host.wait_for("ready")
+    varied = part_of(host, sound)
+    host.say(f"save {place.folder / 'state'}")
+    server.stop()
+    shutil.rmtree(place.workdir)
+    shutil.rmtree(place.data / "stems")
+    server.start()
+    again = open_host("part")
+    again.track(sound, AT)
+    again.say(f"load {place.folder / 'state'}")
+    again.wait_for("ready")
+    assert [job["address"] for job in server.jobs()] == ["/bandmate/add", "/bandmate/vary"]
+    assert np.array_equal(part_of(again, sound), varied)

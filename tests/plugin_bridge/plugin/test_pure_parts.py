@@ -92,3 +92,12 @@ def test_what_was_captured_last_wins_and_neighbours_join(headless: Path) -> None
 def test_saved_passages_are_read_back(headless: Path) -> None:
     good = f"passage -5 100 48000 {'ab' * 32}\ntake guitar 0.5 3 -1\ntake guitar 1 4 0\n".encode()
     assert bytes.fromhex(ask(headless, "records", good)[0]) == good
+
+
+def test_passages_that_cannot_have_been_captured_are_left_out(headless: Path) -> None:
+    capture = "ab" * 32
+    for numbers in ("0 0 48000", "0 99 0", f"{2**62} 99 48000", f"0 {48_000 * 601} 48000"):
+        text = f"passage {numbers} {capture}\ntake - 1 0 -1\n".encode()
+        assert bytes.fromhex(ask(headless, "records", text)[0]) == b"empty", numbers
+    without_take = f"passage 0 99 48000 {capture}\n".encode()
+    assert bytes.fromhex(ask(headless, "records", without_take)[0]) == b"empty"

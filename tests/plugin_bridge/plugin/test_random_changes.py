@@ -26,8 +26,10 @@ SANITIZERS = {
 Build = Callable[..., Path]
 
 
-@pytest.mark.parametrize("sanitizer", SANITIZERS)
-@pytest.mark.parametrize("variant", ["stems", "multi", "part"])
+@pytest.mark.parametrize(
+    ("variant", "sanitizer"),
+    [("multi", "address"), ("part", "address"), ("stems", "thread"), ("part", "thread")],
+)
 def test_a_thousand_random_changes(
     open_host: Any, build_with: Build, server: Any, noise: Any, variant: str, sanitizer: str
 ) -> None:
