@@ -26,6 +26,7 @@ from bandmate_server.model.graphs import (
 from bandmate_server.model.latent_cache import LatentCache
 from bandmate_server.model.schedule import cumulative_alphas
 from bandmate_server.model.spectral_consistency import griffin_lim_refine
+from bandmate_server.option_kinds import shown
 from bandmate_server.options import THREADS
 from bandmate_server.spec import ModelSpec
 
@@ -68,7 +69,10 @@ def open_model(
     Raises:
         BundleError: naming the file that is missing, damaged, swapped or of other shapes.
         DeviceError: if the device word is unknown.
+        SettingsError: if name or threads are of another kind.
     """
+    if not isinstance(name, str | Path):
+        raise SettingsError(f"model name is {shown(name)}: expected a name or a path")
     return Model(load_bundle(name), device, threads)
 
 
@@ -83,10 +87,7 @@ class Model:
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int | None = None):
-        try:
-            threads = THREADS.read(threads)
-        except SettingsError as error:
-            raise ValueError(str(error)) from error
+        threads = THREADS.read(threads)
         choice = choose_device(device)
         self.bundle = bundle
         self.spec = bundle.spec
