@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from bandmate_server import (
     PartSettings,
-    SeparateSettings,
     add,
     open_model,
     separate,
@@ -70,11 +69,11 @@ def measure_region(name: str, threads: int | None, rate: int, channels: int) -> 
     """Return the median time of a 10.24 s region, and the mean share of it in ONNX Runtime."""
     model = open_model(name, threads=threads)
     audio = music(SECONDS, rate, channels)
-    separate(model, audio, rate)
+    separate(model, audio, sample_rate=rate)
     walls, shares = [], []
     for _ in range(REPEATS):
         inside, began = model.ort_seconds, time.perf_counter()
-        separate(model, audio, rate, SeparateSettings())
+        separate(model, audio, sample_rate=rate)
         walls.append(time.perf_counter() - began)
         shares.append((model.ort_seconds - inside) / walls[-1])
     seconds = statistics.median(walls)
@@ -95,13 +94,13 @@ def measure_parts(name: str, threads: int | None) -> list[dict[str, Any]]:
     """
     model = open_latent_model(name, threads=threads)
     given = {seconds: _two_stems(seconds) for seconds in PART_SECONDS}
-    add(model, given[SECONDS], 48_000, ["guitar"], PartSettings(steps=1))
+    add(model, "guitar", given[SECONDS], sample_rate=48_000, settings=PartSettings(steps=1))
     walls: dict[float, list[float]] = {seconds: [] for seconds in PART_SECONDS}
     for _ in range(PART_REPEATS):
         for seconds in PART_SECONDS:
             model.latents.clear()
             began = time.perf_counter()
-            add(model, given[seconds], 48_000, ["guitar"])
+            add(model, "guitar", given[seconds], sample_rate=48_000)
             walls[seconds].append(time.perf_counter() - began)
     shortest = statistics.median(walls[SECONDS])
     return [

@@ -78,7 +78,7 @@ def test_instruments_to_the_sides_stay_on_their_sides() -> None:
         left = np.float32(name != "piano")
         right = np.float32(name != "guitar")
         stems[name] = wave.mean(axis=1, keepdims=True) * np.array([left, right])
-    found = separate(open_model("mini"), np.sum(list(stems.values()), axis=0), rate)
+    found = separate(open_model("mini"), np.sum(list(stems.values()), axis=0), sample_rate=rate)
     for name, away in (("guitar", 1), ("piano", 0)):
         powers = np.square(found[name]).mean(axis=0)
         assert powers[away] < 0.05 * powers[1 - away]

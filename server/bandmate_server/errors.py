@@ -18,6 +18,9 @@ BandmateError
 ├── RequestError     a request that is not accepted; its code says of what kind the trouble is
 ├── ServerError      the server refused, failed, or does not answer (seen by a client)
 └── Cancelled        the user stopped the work
+
+Those of arguments that a caller gets wrong are ValueErrors too: AudioError, RegionError,
+DeviceError, SettingsError and ChainError.
 """
 
 from __future__ import annotations
@@ -27,11 +30,11 @@ class BandmateError(Exception):
     """Base of all errors that a user can act on; its text is one clear line."""
 
 
-class AudioError(BandmateError):
+class AudioError(BandmateError, ValueError):
     """A file or buffer is not the audio that was asked for."""
 
 
-class RegionError(BandmateError):
+class RegionError(BandmateError, ValueError):
     """A time range does not fit the audio."""
 
 
@@ -39,15 +42,15 @@ class BundleError(BandmateError):
     """A model on disk is missing, damaged or of another kind."""
 
 
-class DeviceError(BandmateError):
+class DeviceError(BandmateError, ValueError):
     """The wanted device cannot be used."""
 
 
-class SettingsError(BandmateError):
+class SettingsError(BandmateError, ValueError):
     """A setting is out of its range, or names something unknown."""
 
 
-class ChainError(BandmateError):
+class ChainError(BandmateError, ValueError):
     """A file of effect chains makes no sense."""
 
 

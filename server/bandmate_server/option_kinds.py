@@ -60,12 +60,12 @@ class Kind:
 
 
 def shown(value: object) -> str:
-    """Return a value as an error shows it."""
+    """Return a value as an error shows it, on one line."""
     try:
         text = str(value) if isinstance(value, Real) else repr(value)
     except ValueError:  # Python writes no whole numbers of more than 4,300 digits.
         return "a number of thousands of digits"
-    return text[:SHOWN]
+    return " ".join(text.splitlines())[:SHOWN]
 
 
 def is_number(value: object) -> bool:

@@ -62,7 +62,8 @@ class Option(Generic[T]):
     tasks: which have it.
     ways: a task's own command, `batch`, `send`, the JSON options of its OSC address.
     goes: "settings" to the field of the task's settings; "call" to the argument of the task's
-        function, and of its OSC address if it is not among the JSON options; "mail" to the
+        function (its "rate" is `sample_rate`), and of its OSC address if it is not among the JSON
+        options; "mail" to the
         mailbox; "engine" to `open_model`; "files" and "report" to the command itself.
     group: its heading in help texts.
     label: what errors call it; its name if there is none.
@@ -175,6 +176,7 @@ RATE = Option(
     ways=("command", "send", "osc"),
     goes="call",
     group=FILES,
+    label="sample rate",
 )
 CHANNELS = Option(
     "channels",

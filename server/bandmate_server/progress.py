@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bandmate_server.errors import Cancelled
+from bandmate_server.errors import Cancelled, SettingsError
+from bandmate_server.option_kinds import shown
 
 Progress = Callable[[str, float], None]
 Cancel = Callable[[], bool]
@@ -26,9 +27,15 @@ class Monitor:
         progress: receives (stage, fraction of the whole job in 0..1).
         cancel: true once the work should stop.
         shares: the stages in order, each with its share of the job; they sum to 1.
+
+    Raises:
+        SettingsError: if one of them cannot be called.
     """
 
     def __init__(self, progress: Progress | None, cancel: Cancel | None, shares: dict[str, float]):
+        for name, value in (("progress", progress), ("cancel", cancel)):
+            if value is not None and not callable(value):
+                raise SettingsError(f"{name} is {shown(value)}: expected a function, or None")
         self._progress = progress or ignore_progress
         self._cancel = cancel or never_cancel
         self._shares = shares

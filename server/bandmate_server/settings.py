@@ -1,12 +1,15 @@
-"""What a caller can choose; checked as far as no model or file is needed."""
+"""What a caller chooses and hands over; checked as far as no model or file is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from bandmate_server.errors import SettingsError
+from bandmate_server.option_kinds import Stems, shown
 from bandmate_server.options import (
     FORMAT,
     MAX_SEED,
@@ -29,7 +32,8 @@ class SeparateSettings:
 
     `options` says what each is, with its range and default.
 
-    stems: those wanted as files of their own; the rest goes into `other`. None: all.
+    stems: those wanted as files of their own, or the only one; the rest goes into `other`.
+        None: all.
     start, end: the region, seconds from the beginning of the audio. None: its ends.
     render: "mask" filters the original audio; "vocoder" synthesises the stems.
     steps: 0 takes the separator, 1 and more as many diffusion steps.
@@ -39,7 +43,7 @@ class SeparateSettings:
         SettingsError: if a value is out of its range or of an unknown kind.
     """
 
-    stems: tuple[str, ...] | None = None
+    stems: Sequence[str] | None = None  # kept as a tuple
     start: float | None = None  # seconds
     end: float | None = None  # seconds
     render: Render = RENDER.default
@@ -99,6 +103,9 @@ class PartSettings:
     def stored_bit_depth(self) -> BitDepth:
         """The bit depth that files get."""
         return _stored_bit_depth(self.format, self.bit_depth)
+
+
+Settings = TypeVar("Settings", SeparateSettings, PartSettings)
 
 
 def separate_settings(chosen: Mapping[str, Any]) -> SeparateSettings:
@@ -170,7 +177,7 @@ def check_added(wanted: tuple[str, ...], given: tuple[str, ...], backed: bool) -
             )
 
 
-def check_stems(wanted: tuple[str, ...] | None, known: tuple[str, ...], other: str) -> list[int]:
+def check_stems(wanted: Sequence[str] | None, known: tuple[str, ...], other: str) -> list[int]:
     """Return the indices in `known` of the wanted stems, in the order of `known`.
 
     Args:
@@ -213,3 +220,59 @@ def _stored_bit_depth(kind: Format, bits: BitDepth | None) -> BitDepth:
 def _check_file_kind(kind: Format, bits: BitDepth | None) -> None:
     if kind == "flac" and bits == "32f":
         raise SettingsError("flac holds 16 or 24 bits, not 32f: choose wav or fewer bits")
+
+
+def read_settings(model: Any, settings: Settings | None, kind: type[Settings]) -> Settings:
+    """Return the settings, or the defaults for None, once the model is seen to be one.
+
+    Raises:
+        SettingsError: if either is something else.
+    """
+    if not isinstance(getattr(getattr(model, "spec", None), "kind", None), str):
+        raise _refusal("model", model, "what open_model returns")
+    if settings is not None and not isinstance(settings, kind):
+        raise _refusal("settings", settings, f"{kind.__name__}(...)")
+    return settings or kind()
+
+
+def read_stems(stems: Any) -> tuple[str, ...]:
+    """Return the names of one stem or several; whether the model has them is not checked.
+
+    Raises:
+        SettingsError: if it is no name, list or tuple of names.
+    """
+    found: tuple[str, ...] = Stems().read("stems", stems)
+    return found
+
+
+def read_stem(stem: Any) -> tuple[str]:
+    """Return the one stem that is named, likewise."""
+    if not isinstance(stem, str):
+        raise _refusal("stem", stem, "the name of one stem")
+    return (stem,)
+
+
+def read_given(given: Any, backing: Any, backing_name: str) -> dict[str, Any]:
+    """Return all that is given by name, the backing last.
+
+    Raises:
+        SettingsError: if what is given is no mapping.
+    """
+    if not isinstance(given, Mapping):
+        raise _refusal("given", given, "a mapping, such as {'bass': ...}")
+    return dict(given) | ({} if backing is None else {backing_name: backing})
+
+
+def read_path(label: str, path: Any) -> Path:
+    """Return a path.
+
+    Raises:
+        SettingsError: if it is neither text nor a path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise _refusal(label, path, "a path")
+    return Path(path)
+
+
+def _refusal(label: str, value: object, expected: str) -> SettingsError:
+    return SettingsError(f"{label} is {shown(value)}: expected {expected}")

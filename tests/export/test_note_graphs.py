@@ -144,7 +144,13 @@ def test_checkpoints_become_a_bundle_that_makes_parts(tmp_path: Path) -> None:
     card = (out / "MODEL_CARD.md").read_text()
     assert "| encoder |" in card and "| denoiser |" in card
     wave: FloatArray = torch.randn(NOTES.window_samples).mul(0.1).numpy()
-    found = add(model, {"drums": wave}, NOTES.mel.sample_rate, ("guitar",), PartSettings(steps=2))
+    found = add(
+        model,
+        ("guitar",),
+        {"drums": wave},
+        sample_rate=NOTES.mel.sample_rate,
+        settings=PartSettings(steps=2),
+    )
     assert set(found) == {"guitar"}
     assert found["guitar"].shape[0] == len(wave) and np.isfinite(found["guitar"]).all()
 

@@ -60,30 +60,42 @@ def any_model(request: pytest.FixtureRequest) -> Any:
 
 
 def test_separation(any_model: Model, golden: Golden) -> None:
-    golden(**bandmate_server.separate(any_model, mixture(), RATE, SeparateSettings()))
+    golden(
+        **bandmate_server.separate(
+            any_model, mixture(), sample_rate=RATE, settings=SeparateSettings()
+        )
+    )
 
 
 @pytest.mark.parametrize("solver", ["ddim", "dpm"])
 def test_separation_by_diffusion(mini: Model, golden: Golden, solver: Any) -> None:
     settings = SeparateSettings(steps=2, solver=solver, guidance=1.5, seed=4)
-    golden(**bandmate_server.separate(mini, mixture(), RATE, settings))
+    golden(**bandmate_server.separate(mini, mixture(), sample_rate=RATE, settings=settings))
 
 
 def test_separation_with_the_vocoder(mini: Model, golden: Golden) -> None:
     settings = SeparateSettings(render="vocoder", steps=1, eta=0.5, stems=("bass", "piano"))
-    golden(**bandmate_server.separate(mini, mixture(), RATE, settings))
+    golden(**bandmate_server.separate(mini, mixture(), sample_rate=RATE, settings=settings))
 
 
 def test_separation_of_several_windows_at_another_rate(model: Model, golden: Golden) -> None:
     long = np.tile(mixture(), (5, 1))
-    golden(**bandmate_server.separate(model, long, 22_050, SeparateSettings(start=1.0, end=10.5)))
+    golden(
+        **bandmate_server.separate(
+            model, long, sample_rate=22_050, settings=SeparateSettings(start=1.0, end=10.5)
+        )
+    )
 
 
 def test_add(any_model: Model, golden: Golden) -> None:
     settings = PartSettings(steps=2, seed=5)
     golden(
         **bandmate_server.add(
-            any_model, given("bass", "drums"), RATE, ("guitar", "piano"), settings
+            any_model,
+            ("guitar", "piano"),
+            given("bass", "drums"),
+            sample_rate=RATE,
+            settings=settings,
         )
     )
 
@@ -91,25 +103,45 @@ def test_add(any_model: Model, golden: Golden) -> None:
 def test_add_the_best_of_drafts_to_a_backing(mini: Model, golden: Golden) -> None:
     settings = PartSettings(steps=2, seed=5, drafts=2, resample=2, solver="ddim", eta=0.5)
     made = bandmate_server.add(
-        mini, given("drums"), RATE, ("bass",), settings, backing=mixture()[:, :1]
+        mini,
+        ("bass",),
+        given("drums"),
+        sample_rate=RATE,
+        settings=settings,
+        backing=mixture()[:, :1],
     )
     golden(**made)
 
 
 def test_fill(any_model: Model, golden: Golden) -> None:
     settings = PartSettings(start=1.0, end=2.0, steps=2, seed=6)
-    golden(bass=bandmate_server.fill(any_model, given("bass", "drums"), RATE, "bass", settings))
+    golden(
+        bass=bandmate_server.fill(
+            any_model, "bass", given("bass", "drums"), sample_rate=RATE, settings=settings
+        )
+    )
 
 
 def test_vary(any_model: Model, golden: Golden) -> None:
     settings = PartSettings(steps=4, seed=7)
     golden(
-        piano=bandmate_server.vary(any_model, given("piano", "drums"), RATE, "piano", 0.5, settings)
+        piano=bandmate_server.vary(
+            any_model,
+            "piano",
+            given("piano", "drums"),
+            strength=0.5,
+            sample_rate=RATE,
+            settings=settings,
+        )
     )
 
 
 def test_generate(any_model: Model, golden: Golden) -> None:
-    golden(**bandmate_server.generate(any_model, 2.0, PartSettings(steps=2, seed=8), rate=RATE))
+    golden(
+        **bandmate_server.generate(
+            any_model, 2.0, settings=PartSettings(steps=2, seed=8), sample_rate=RATE
+        )
+    )
 
 
 def read(folder: Path) -> dict[str, FloatArray]:

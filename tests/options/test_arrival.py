@@ -107,7 +107,8 @@ def check_settings(task: Task, row: Row, found: list[dict[str, Any]]) -> None:
     elif row.goes == "settings" and not (row.name == "stems" and task == "generate"):
         assert getattr(found[0]["settings"], row.name) == another(row)
     else:
-        assert found[0][row.name] == another(row)
+        argument = "sample_rate" if row.name == "rate" else row.name
+        assert found[0][argument] == another(row)
 
 
 @pytest.mark.parametrize(("task", "row"), rows("command"))

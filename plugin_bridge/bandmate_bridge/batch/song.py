@@ -171,14 +171,16 @@ class _Song:
 
         if isinstance(settings, SeparateSettings):
             chosen = replace(settings, seed=seed)
-            result = separate_file(self._model, path, self._partial, chosen, progress=progress)
+            result = separate_file(
+                self._model, path, self._partial, settings=chosen, progress=progress
+            )
         else:
             (result,) = add_files(
                 self._model,
                 self._plan.added,
                 {},
                 self._partial / "added",
-                replace(settings, seed=seed),
+                settings=replace(settings, seed=seed),
                 backing=path,
                 progress=progress,
             )

@@ -22,11 +22,13 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import ArrayLike
 
 from bandmate_bridge.client import transfer
 from bandmate_bridge.client.connection import Connection
 from bandmate_bridge.client.events import Done, Event, Hello, Progress, Stem, last_events
 from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.audio.sources import ArraySource
 from bandmate_server.errors import OutputError, ServerError
 from bandmate_server.files import write_whole
 from bandmate_server.osc.network import DEFAULT_HOST, DEFAULT_PORT, is_loopback
@@ -230,10 +232,10 @@ class Client:
         """
         return transfer.put(self._connection, data, suffix)
 
-    def put_audio(self, audio: FloatArray, rate: int) -> str:
+    def put_audio(self, audio: ArrayLike, sample_rate: int) -> str:
         """Send audio (frames, channels) or (frames,) as 32-bit float and return its put:NAME."""
-        file = io.BytesIO()
-        soundfile.write(file, audio, rate, "FLOAT", format="WAV")
+        source, file = ArraySource(audio, sample_rate), io.BytesIO()
+        soundfile.write(file, source.read(0, source.frames), source.rate, "FLOAT", format="WAV")
         return self.put(file.getvalue())
 
     def get(self, name: str) -> bytes:

@@ -83,9 +83,9 @@ def _tried(name: str, device: str, threads: int | None) -> dict[str, Any]:
     sound = _music(model.spec.window_samples / model.spec.sample_rate)
     seconds = len(sound) / RATE
     loading = time.perf_counter() - started
-    separate(model, sound[: RATE * 2], RATE)  # What is done only once is not speed.
+    separate(model, sound[: RATE * 2], sample_rate=RATE)  # What is done only once is not speed.
     inside, started = model.ort_seconds, time.perf_counter()
-    separate(model, sound, RATE)
+    separate(model, sound, sample_rate=RATE)
     spent = time.perf_counter() - started
     return {
         "warnings": list(model.warnings),

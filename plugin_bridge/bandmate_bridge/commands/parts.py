@@ -116,7 +116,7 @@ def _made(
     title = ", ".join(stems or model.spec.stems)
     files = {name: path for name, path in given.items() if name != BACKING}
     with progress_bar(title, quiet=options.quiet) as progress:
-        how: dict[str, Any] = {"force": options.force, "progress": progress}
+        how: dict[str, Any] = {"settings": settings, "force": options.force, "progress": progress}
         how |= {"cancel": interrupt.requested}
         interrupt.begin()
         try:
@@ -125,19 +125,19 @@ def _made(
                     model,
                     options.seconds,
                     options.out,
-                    settings,
                     stems=stems,
-                    rate=options.rate or RATE.default,
+                    sample_rate=options.rate or RATE.default,
                     channels=options.channels or CHANNELS.default,
                     **how,
                 )
             assert stems is not None
             how["backing"] = given.get(BACKING)
             if options.command == "add":
-                return add_files(model, stems, files, options.out, settings, **how)
+                return add_files(model, stems, files, options.out, **how)
             if options.command == "fill":
-                return fill_file(model, stems[0], files, options.out, settings, **how)
-            return vary_file(model, stems[0], options.strength, files, options.out, settings, **how)
+                return fill_file(model, stems[0], files, options.out, **how)
+            how["strength"] = options.strength
+            return vary_file(model, stems[0], files, options.out, **how)
         finally:
             interrupt.end()
 

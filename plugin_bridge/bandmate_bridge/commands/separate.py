@@ -128,7 +128,7 @@ def _separated(
                     model,
                     path,
                     out,
-                    settings,
+                    settings=settings,
                     force=options.force,
                     progress=progress,
                     cancel=interrupt.requested,

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bandmate_bridge.host.chains import Chains, ChainStep
 from bandmate_bridge.host.effects import EFFECTS
@@ -94,9 +95,14 @@ class ChainHost:
             blocks = self._through(step, blocks, source, total, where)
         return blocks
 
-    def render_array(self, target: str, audio: FloatArray, rate: int) -> FloatArray:
-        """Return audio (frames, channels) through a target's chain, tail included."""
-        return np.concatenate(list(self.render(target, ArraySource(audio, rate))))
+    def render_array(self, target: str, audio: ArrayLike, sample_rate: int) -> FloatArray:
+        """Return audio (frames, channels) through a target's chain, tail included.
+
+        Raises:
+            AudioError, SettingsError: if audio or rate are not of a kind that the engine takes.
+            PluginError: as `render` does.
+        """
+        return np.concatenate(list(self.render(target, ArraySource(audio, sample_rate))))
 
     def check(self) -> None:
         """Load every plug-in once, with its settings.

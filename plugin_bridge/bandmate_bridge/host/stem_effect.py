@@ -56,10 +56,11 @@ class StemEffect:
         """
         if not reset:
             raise ValueError("the model takes all of the audio at once: reset=False is not for it")
-        audio = np.asarray(input_array, np.float32)
+        audio = np.asarray(input_array)
         turned = audio.ndim == 2 and audio.shape[0] <= audio.shape[1]
         frames_first = audio.T if turned else audio
-        stem = separate(self.model, frames_first, round(sample_rate), self._settings)[self.stem]
+        rate, settings = round(sample_rate), self._settings
+        stem = separate(self.model, frames_first, sample_rate=rate, settings=settings)[self.stem]
         return np.ascontiguousarray(stem.T) if turned else stem
 
     __call__ = process

@@ -12,11 +12,13 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
+from numpy.typing import ArrayLike
 
-from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.audio.arrays import FloatArray, float_audio
 from bandmate_server.audio.broadcast import read_broadcast
 from bandmate_server.audio.formats.decoding import Opened, Report, reason
 from bandmate_server.errors import AudioError
+from bandmate_server.option_kinds import Whole
 from bandmate_server.spec import MAX_CHANNELS, MAX_RATE, MIN_RATE
 
 BLOCK_SECONDS = 1.0  # audio read at once while streaming
@@ -56,21 +58,20 @@ class ArraySource:
     """Audio in memory.
 
     Args:
-        audio: (frames, channels) float32.
-        rate: Hz.
+        audio: (frames, channels) or (frames,); floats with full scale 1.0, int16 or int32.
+        sample_rate: Hz.
         name: what error messages call it.
 
     Raises:
-        AudioError: if shape or rate are not of the kind that the engine takes.
+        AudioError: if the audio is not of the kind that the engine takes.
+        SettingsError: if the rate is not.
     """
 
-    def __init__(self, audio: FloatArray, rate: int, name: str = "the audio array"):
+    def __init__(self, audio: ArrayLike, sample_rate: int, name: str = "the audio array"):
         self.name = name
-        if audio.ndim != 2:
-            raise AudioError(f"{self.name} has shape {audio.shape}: expected (frames, channels)")
-        self.rate = rate
-        self.frames, self.channels = audio.shape
-        self._audio = audio
+        self.rate: int = Whole(MIN_RATE, MAX_RATE).read("sample rate", sample_rate)
+        self._audio = float_audio(audio, name)
+        self.frames, self.channels = self._audio.shape
         check_kind(self)
 
     def read(self, start: int, count: int) -> FloatArray:

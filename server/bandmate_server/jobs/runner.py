@@ -81,7 +81,7 @@ def _separate(context: JobContext) -> tuple[int, list[Result]]:
         out = context.work / f"take-{take + 1}"
         report, cancel = context.share(take), context.cancel
         results.append(
-            separate_file(context.model, copy, out, chosen, progress=report, cancel=cancel)
+            separate_file(context.model, copy, out, settings=chosen, progress=report, cancel=cancel)
         )
     return span.start, results
 
@@ -94,7 +94,6 @@ def _add(context: JobContext) -> tuple[int, list[Result]]:
         stems,
         session.given,
         context.out,
-        session.settings,
         **_beside(context, session),
     )
 
@@ -106,7 +105,6 @@ def _fill(context: JobContext) -> tuple[int, list[Result]]:
         context.request.arguments["stem"],
         session.given,
         context.out,
-        session.settings,
         **_beside(context, session),
     )
     return session.span.start, [crop(result, session.span) for result in results]
@@ -118,31 +116,31 @@ def _vary(context: JobContext) -> tuple[int, list[Result]]:
     return session.span.start, vary_file(
         context.model,
         arguments["stem"],
-        arguments["strength"],
         session.given,
         context.out,
-        session.settings,
+        strength=arguments["strength"],
         **_beside(context, session),
     )
 
 
 def _beside(context: JobContext, session: SessionCopy) -> dict[str, Any]:
     """Return what all tasks on a session are given besides."""
-    return {"backing": session.backing, "progress": context.progress, "cancel": context.cancel}
+    found = {"settings": session.settings, "backing": session.backing}
+    return {**found, "progress": context.progress, "cancel": context.cancel}
 
 
 def _generate(context: JobContext) -> tuple[int, list[Result]]:
     options = context.request.options
-    shape = {name: options[name] for name in (RATE.name, CHANNELS.name) if name in options}
     return 0, generate_files(
         context.model,
         context.request.arguments["seconds"],
         context.out,
-        part_settings(options),
+        settings=part_settings(options),
         stems=options.get("stems"),
+        sample_rate=options.get("rate", RATE.default),
+        channels=options.get("channels", CHANNELS.default),
         progress=context.progress,
         cancel=context.cancel,
-        **shape,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bandmate_server.audio.arrays import FloatArray
-from bandmate_server.errors import BundleError, DeviceError, SettingsError
+from bandmate_server.errors import BundleError, DeviceError
 from bandmate_server.model.bundle import Bundle
 from bandmate_server.model.devices import CPU, choose_device, choose_threads
 from bandmate_server.model.graphs import check_shapes, first_line, graph_shapes, open_session
@@ -31,10 +31,7 @@ class OpenedBundle:
     spec: AnySpec
 
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int | None = None):
-        try:
-            threads = THREADS.read(threads)
-        except SettingsError as error:
-            raise ValueError(str(error)) from error
+        threads = THREADS.read(threads)
         choice = choose_device(device)
         self.bundle = bundle
         self.device = device

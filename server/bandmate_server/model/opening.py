@@ -8,6 +8,7 @@ from bandmate_server.errors import SettingsError
 from bandmate_server.model.bundle import load_bundle
 from bandmate_server.model.model import Model
 from bandmate_server.model.waveform_model import WaveformModel
+from bandmate_server.option_kinds import shown
 
 AnyModel = Model | WaveformModel
 # A new kind of model is a spec, a class and a row here.
@@ -30,7 +31,10 @@ def open_model(
     Raises:
         BundleError: naming the file that is missing, damaged, swapped or of other shapes.
         DeviceError: if the device word is unknown.
+        SettingsError: if name or threads are of another kind.
     """
+    if not isinstance(name, str | Path):
+        raise SettingsError(f"model name is {shown(name)}: expected a name or a path")
     bundle = load_bundle(name)
     return MODELS[bundle.spec.kind](bundle, device, threads)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.sources import ArraySource, Source
@@ -19,7 +20,7 @@ from bandmate_server.parts.plan import plan_generation, plan_part
 from bandmate_server.parts.splice import written_blocks
 from bandmate_server.parts.task import PartTask
 from bandmate_server.progress import Cancel, Monitor, Progress
-from bandmate_server.settings import PartSettings
+from bandmate_server.settings import PartSettings, read_given, read_settings, read_stem, read_stems
 from bandmate_server.spec import BACKING
 
 STAGES = {"read": 0.04, "listen": 0.06, "play": 0.88, "write": 0.02}
@@ -27,12 +28,12 @@ STAGES = {"read": 0.04, "listen": 0.06, "play": 0.88, "write": 0.02}
 
 def add(
     model: AnyModel,
-    given: Mapping[str, FloatArray],
-    rate: int,
-    stems: Sequence[str],
-    settings: PartSettings | None = None,
+    stems: str | Sequence[str],
+    given: Mapping[str, ArrayLike],
     *,
-    backing: FloatArray | None = None,
+    sample_rate: int,
+    settings: PartSettings | None = None,
+    backing: ArrayLike | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> dict[str, FloatArray]:
@@ -40,12 +41,12 @@ def add(
 
     Args:
         model: from `open_model`.
-        given: stem -> (frames, channels) or (frames,), float; all begin at the same moment,
-            shorter ones are silent after their end.
-        rate: Hz, 8000 to 192000, of all.
-        stems: those wanted, none of them given.
+        stems: those wanted, or the only one; none of them given.
+        given: stem -> (frames, channels) or (frames,); floats with full scale 1.0, or int16 or
+            int32. All begin at the same moment, shorter ones are silent after their end.
+        sample_rate: Hz, 8000 to 192000, of all.
         settings: region, steps, seed; one take is made, file settings play no part.
-        backing: a mix of what else sounds.
+        backing: a mix of what else sounds, likewise.
         progress: called with (stage, fraction of the job).
         cancel: called often; when it returns true the work stops.
 
@@ -54,23 +55,24 @@ def add(
         if all that is given has that shape. All channels of a new stem are the same.
 
     Raises:
-        AudioError: shape, rate or samples are not usable, or all is silent.
+        AudioError: type, shape or samples are not usable, or all is silent.
         RegionError: start and end do not fit.
-        SettingsError: a stem is unknown, both given and wanted, or nothing is given.
+        SettingsError: an argument is of another kind or out of its range, a stem is unknown, or
+            both given and wanted, or nothing is given.
         Cancelled: `cancel` said so.
     """
-    task = PartTask("add", tuple(stems))
-    return _played(model, given, backing, rate, task, settings, Monitor(progress, cancel, STAGES))
+    task, monitor = PartTask("add", read_stems(stems)), Monitor(progress, cancel, STAGES)
+    return _played(model, given, backing, sample_rate, task, settings, monitor)
 
 
 def fill(
     model: AnyModel,
-    given: Mapping[str, FloatArray],
-    rate: int,
     stem: str,
-    settings: PartSettings,
+    given: Mapping[str, ArrayLike],
     *,
-    backing: FloatArray | None = None,
+    sample_rate: int,
+    settings: PartSettings,
+    backing: ArrayLike | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> FloatArray:
@@ -83,20 +85,19 @@ def fill(
     Returns:
         A float32 array shaped as given[stem].
     """
-    task = PartTask("fill", (stem,))
-    monitor = Monitor(progress, cancel, STAGES)
-    return _played(model, given, backing, rate, task, settings, monitor)[stem]
+    task, monitor = PartTask("fill", read_stem(stem)), Monitor(progress, cancel, STAGES)
+    return _played(model, given, backing, sample_rate, task, settings, monitor)[stem]
 
 
 def vary(
     model: AnyModel,
-    given: Mapping[str, FloatArray],
-    rate: int,
     stem: str,
-    strength: float,
-    settings: PartSettings | None = None,
+    given: Mapping[str, ArrayLike],
     *,
-    backing: FloatArray | None = None,
+    strength: float,
+    sample_rate: int,
+    settings: PartSettings | None = None,
+    backing: ArrayLike | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> FloatArray:
@@ -108,19 +109,18 @@ def vary(
     Returns:
         A float32 array of the region, with the stem's own channels.
     """
-    task = PartTask("vary", (stem,), strength)
-    monitor = Monitor(progress, cancel, STAGES)
-    return _played(model, given, backing, rate, task, settings, monitor)[stem]
+    task, monitor = PartTask("vary", read_stem(stem), strength), Monitor(progress, cancel, STAGES)
+    return _played(model, given, backing, sample_rate, task, settings, monitor)[stem]
 
 
 def generate(
     model: AnyModel,
     seconds: float,
-    settings: PartSettings | None = None,
     *,
-    stems: Sequence[str] | None = None,
-    rate: int = RATE.default,
+    stems: str | Sequence[str] | None = None,
+    sample_rate: int = RATE.default,
     channels: int = CHANNELS.default,
+    settings: PartSettings | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> dict[str, FloatArray]:
@@ -129,48 +129,43 @@ def generate(
     Args:
         model: from `open_model`.
         seconds: of music, 0.5 to 1800.
-        settings: steps, seed; one take is made, file settings play no part.
-        stems: those wanted; None: all.
-        rate: of the result, Hz.
+        stems: those wanted, or the only one; None: all.
+        sample_rate: of the result, Hz.
         channels: of the result, all the same.
+        settings: steps, seed; one take is made, file settings play no part.
         progress: called with (stage, fraction of the job).
         cancel: called often; when it returns true the work stops.
 
     Raises:
-        SettingsError: a value is out of its range, or a stem unknown.
+        SettingsError: an argument is of another kind or out of its range, or a stem unknown.
         Cancelled: `cancel` said so.
     """
     monitor = Monitor(progress, cancel, STAGES)
-    chosen = replace(settings or PartSettings(), takes=1)
-    return _arrays(plan_generation(model, seconds, stems, rate, channels, chosen, monitor))
+    chosen = replace(read_settings(model, settings, PartSettings), takes=1)
+    return _arrays(plan_generation(model, seconds, stems, sample_rate, channels, chosen, monitor))
 
 
 def _played(
     model: AnyModel,
-    given: Mapping[str, FloatArray],
-    backing: FloatArray | None,
-    rate: int,
+    given: Mapping[str, ArrayLike],
+    backing: ArrayLike | None,
+    sample_rate: int,
     task: PartTask,
     settings: PartSettings | None,
     monitor: Monitor,
 ) -> dict[str, FloatArray]:
     """Return the wanted stems, without a channel axis if no array that sets their shape has one."""
-    arrays = {name: np.asarray(audio, np.float32) for name, audio in given.items()}
-    sources: dict[str, Source] = {n: _source(n, audio, rate) for n, audio in arrays.items()}
-    mix = None if backing is None else _source(BACKING, np.asarray(backing, np.float32), rate)
-    chosen = replace(settings or PartSettings(), takes=1)
+    chosen = replace(read_settings(model, settings, PartSettings), takes=1)
+    arrays = read_given(given, backing, BACKING)
+    sources: dict[str, Source] = {
+        name: ArraySource(audio, sample_rate, name) for name, audio in arrays.items()
+    }
+    mix = sources.pop(BACKING, None) if backing is not None else None
     found = _arrays(plan_part(model, sources, mix, task, chosen, monitor))
-    shaping = [*arrays.values(), *([] if backing is None else [np.asarray(backing)])]
-    if task.name != "add":
-        shaping = [arrays[task.wanted[0]]]
-    if all(audio.ndim == 1 for audio in shaping):
+    shaping = arrays.values() if task.name == "add" else [arrays[task.wanted[0]]]
+    if all(np.ndim(audio) == 1 for audio in shaping):
         return {name: audio[:, 0] for name, audio in found.items()}
     return found
-
-
-def _source(name: str, audio: FloatArray, rate: int) -> ArraySource:
-    """Return an array as a source; errors call it by its stem."""
-    return ArraySource(audio[:, None] if audio.ndim == 1 else audio, rate, name)
 
 
 def _arrays(part: Part) -> dict[str, FloatArray]:

@@ -13,7 +13,7 @@ from bandmate_server.audio.loudness import decibels
 from bandmate_server.audio.sources import FileSource, Source
 from bandmate_server.errors import OutputError
 from bandmate_server.model.opening import AnyModel
-from bandmate_server.options import CHANNELS, RATE
+from bandmate_server.options import CHANNELS, FORCE, RATE
 from bandmate_server.parts.api import STAGES
 from bandmate_server.parts.loudness_match import AppliedGain
 from bandmate_server.parts.part import Part, Take
@@ -32,7 +32,14 @@ from bandmate_server.results.manifest import (
 )
 from bandmate_server.results.result import Result
 from bandmate_server.results.stem_file import BYTES, StemFile
-from bandmate_server.settings import PartSettings
+from bandmate_server.settings import (
+    PartSettings,
+    read_given,
+    read_path,
+    read_settings,
+    read_stem,
+    read_stems,
+)
 from bandmate_server.spec import BACKING
 
 Files = Mapping[str, Path | str]
@@ -40,11 +47,11 @@ Files = Mapping[str, Path | str]
 
 def add_files(
     model: AnyModel,
-    stems: Sequence[str],
+    stems: str | Sequence[str],
     given: Files,
     out_dir: Path | str,
-    settings: PartSettings | None = None,
     *,
+    settings: PartSettings | None = None,
     backing: Path | str | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -57,7 +64,7 @@ def add_files(
 
     Args:
         model: from `open_model`.
-        stems: those wanted, none of them given.
+        stems: those wanted, or the only one; none of them given.
         given: stem -> audio file; all begin at the same moment. The new stems get the first
             one's rate and the most channels of any; shorter ones are silent after their end.
         out_dir: made if missing.
@@ -70,12 +77,13 @@ def add_files(
     Raises:
         AudioError: a file is missing, unreadable or damaged, or all is silent.
         RegionError: start and end do not fit.
-        SettingsError: a stem is unknown, both given and wanted, or nothing is given.
+        SettingsError: an argument is of another kind, a stem is unknown, or both given and
+            wanted, or nothing is given.
         OutputError: a result is there already, or cannot be written.
         Cancelled: `cancel` said so.
     """
-    task, monitor = PartTask("add", tuple(stems)), Monitor(progress, cancel, STAGES)
-    return _from_files(model, given, backing, task, settings, monitor, Path(out_dir), force)
+    task, monitor = PartTask("add", read_stems(stems)), Monitor(progress, cancel, STAGES)
+    return _from_files(model, given, backing, task, settings, monitor, out_dir, force)
 
 
 def fill_file(
@@ -83,8 +91,8 @@ def fill_file(
     stem: str,
     given: Files,
     out_dir: Path | str,
-    settings: PartSettings,
     *,
+    settings: PartSettings,
     backing: Path | str | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -96,18 +104,18 @@ def fill_file(
     sample is as it was. Arguments and errors are those of `add_files`, but `given` holds the
     stem itself, and `settings` must name start or end.
     """
-    task, monitor = PartTask("fill", (stem,)), Monitor(progress, cancel, STAGES)
-    return _from_files(model, given, backing, task, settings, monitor, Path(out_dir), force)
+    task, monitor = PartTask("fill", read_stem(stem)), Monitor(progress, cancel, STAGES)
+    return _from_files(model, given, backing, task, settings, monitor, out_dir, force)
 
 
 def vary_file(
     model: AnyModel,
     stem: str,
-    strength: float,
     given: Files,
     out_dir: Path | str,
-    settings: PartSettings | None = None,
     *,
+    strength: float,
+    settings: PartSettings | None = None,
     backing: Path | str | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -119,19 +127,19 @@ def vary_file(
     `add_files`, but `given` holds the stem itself; strength goes from 0, a light
     re-performance, to 1, a free new part.
     """
-    task, monitor = PartTask("vary", (stem,), strength), Monitor(progress, cancel, STAGES)
-    return _from_files(model, given, backing, task, settings, monitor, Path(out_dir), force)
+    task, monitor = PartTask("vary", read_stem(stem), strength), Monitor(progress, cancel, STAGES)
+    return _from_files(model, given, backing, task, settings, monitor, out_dir, force)
 
 
 def generate_files(
     model: AnyModel,
     seconds: float,
     out_dir: Path | str,
-    settings: PartSettings | None = None,
     *,
-    stems: Sequence[str] | None = None,
-    rate: int = RATE.default,
+    stems: str | Sequence[str] | None = None,
+    sample_rate: int = RATE.default,
     channels: int = CHANNELS.default,
+    settings: PartSettings | None = None,
     force: bool = False,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
@@ -142,18 +150,18 @@ def generate_files(
         model: from `open_model`.
         seconds: of music, 0.5 to 1800.
         out_dir: made if missing.
-        settings: what to do.
-        stems: those wanted; None: all.
-        rate: of the files, Hz.
+        stems: those wanted, or the only one; None: all.
+        sample_rate: of the files, Hz.
         channels: of the files, all the same.
+        settings: what to do.
         force: replace existing results.
         progress: called with (stage, fraction of the job).
         cancel: called often; when it returns true the work stops.
     """
-    began, chosen = time.perf_counter(), settings or PartSettings()
-    monitor = Monitor(progress, cancel, STAGES)
-    part = plan_generation(model, seconds, stems, rate, channels, chosen, monitor)
-    return _write_takes(part, [], Path(out_dir), force, began)
+    began, chosen = time.perf_counter(), read_settings(model, settings, PartSettings)
+    out_dir, monitor = read_path("out_dir", out_dir), Monitor(progress, cancel, STAGES)
+    part = plan_generation(model, seconds, stems, sample_rate, channels, chosen, monitor)
+    return _write_takes(part, [], out_dir, force, began)
 
 
 def _from_files(
@@ -163,13 +171,13 @@ def _from_files(
     task: PartTask,
     settings: PartSettings | None,
     monitor: Monitor,
-    out_dir: Path,
+    out_dir: Path | str,
     force: bool,
 ) -> list[Result]:
     """Open what is given, and write the takes."""
-    began, chosen = time.perf_counter(), settings or PartSettings()
-    named = dict(given) | ({} if backing is None else {BACKING: backing})
-    paths = {name: Path(path) for name, path in named.items()}
+    began, chosen = time.perf_counter(), read_settings(model, settings, PartSettings)
+    named, out_dir = read_given(given, backing, BACKING), read_path("out_dir", out_dir)
+    paths = {name: read_path(name, path) for name, path in named.items()}
     with ExitStack() as stack:
         scratch = scratch_folder(out_dir)
         files = {
@@ -213,7 +221,7 @@ def _write_takes(
     notes: Sequence[str] = (),
 ) -> list[Result]:
     """Write all takes, each whole or not at all; notes are warnings about the inputs."""
-    names, results = _file_names(part), []
+    names, results, force = _file_names(part), [], FORCE.read(force)
     files, needed = list(names.values()), _least_bytes(part)
     with ExitStack() as stack:
         folders = _folders(part, out_dir)

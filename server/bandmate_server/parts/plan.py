@@ -17,6 +17,7 @@ from bandmate_server.settings import (
     check_added,
     check_names,
     check_wanted,
+    read_stems,
 )
 
 
@@ -60,7 +61,7 @@ def plan_part(
 def plan_generation(
     model: AnyModel,
     seconds: float,
-    stems: Sequence[str] | None,
+    stems: str | Sequence[str] | None,
     rate: int,
     channels: int,
     settings: PartSettings,
@@ -84,7 +85,7 @@ def plan_generation(
     seconds, rate, channels = SECONDS.read(seconds), RATE.read(rate), CHANNELS.read(channels)
     if settings.start is not None or settings.end is not None:
         raise SettingsError("start and end have no meaning for what is generated from nothing")
-    wanted = model.spec.stems if stems is None else tuple(stems)
+    wanted = model.spec.stems if stems is None else read_stems(stems)
     check_wanted(wanted, model.spec.stems)
     context_audio = ContextAudio({}, None, rate, channels, max(round(seconds * rate), 1))
     return Part(model, context_audio, PartTask("generate", wanted), settings, monitor)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.broadcast import Broadcast
@@ -17,6 +18,7 @@ from bandmate_server.audio.sources import ArraySource, FileSource
 from bandmate_server.errors import OutputError
 from bandmate_server.files import write_whole
 from bandmate_server.model.opening import AnyModel
+from bandmate_server.options import FORCE
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.results.folder import MANIFEST, ResultFolder, scratch_folder
 from bandmate_server.results.manifest import (
@@ -31,7 +33,7 @@ from bandmate_server.results.result import Result
 from bandmate_server.results.stem_file import BYTES, StemFile
 from bandmate_server.separation.separation import Separation
 from bandmate_server.separation.separators import separator_of
-from bandmate_server.settings import SeparateSettings
+from bandmate_server.settings import SeparateSettings, read_path, read_settings
 from bandmate_server.spec import OTHER
 
 STAGES = {"read": 0.04, "separate": 0.95, "write": 0.01}
@@ -39,10 +41,10 @@ STAGES = {"read": 0.04, "separate": 0.95, "write": 0.01}
 
 def separate(
     model: AnyModel,
-    audio: FloatArray,
-    rate: int,
-    settings: SeparateSettings | None = None,
+    audio: ArrayLike,
     *,
+    sample_rate: int,
+    settings: SeparateSettings | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> dict[str, FloatArray]:
@@ -50,8 +52,8 @@ def separate(
 
     Args:
         model: from `open_model`.
-        audio: (frames, channels) or (frames,), float; full scale is 1.0.
-        rate: Hz, 8000 to 192000.
+        audio: (frames, channels) or (frames,); floats with full scale 1.0, or int16 or int32.
+        sample_rate: Hz, 8000 to 192000.
         settings: stems, region, steps; file settings play no part.
         progress: called with (stage, fraction of the job).
         cancel: called often; when it returns true the work stops.
@@ -60,15 +62,15 @@ def separate(
         stem -> float32 array of the region, shaped like `audio`; `other` last.
 
     Raises:
-        AudioError: shape, rate or samples are not usable.
+        AudioError: type, shape or samples are not usable.
         RegionError: start and end do not fit.
-        SettingsError: a stem is unknown, or the model cannot do what is asked.
+        SettingsError: an argument is of another kind or out of its range, a stem is unknown, or
+            the model cannot do what is asked.
         Cancelled: `cancel` said so.
     """
-    samples = np.asarray(audio, np.float32)
-    source = ArraySource(samples[:, None] if samples.ndim == 1 else samples, rate)
-    monitor = Monitor(progress, cancel, STAGES)
-    job = separator_of(model)(model, source, settings or SeparateSettings(), monitor)
+    chosen = read_settings(model, settings, SeparateSettings)
+    source, monitor = ArraySource(audio, sample_rate), Monitor(progress, cancel, STAGES)
+    job = separator_of(model)(model, source, chosen, monitor)
     names = job.stem_names
     found = {name: np.zeros((job.region.frames, source.channels), np.float32) for name in names}
     place = 0
@@ -80,15 +82,15 @@ def separate(
             found[OTHER][span] -= stem
         place += len(block)
     monitor.report("write", 1.0)
-    return {name: stem.reshape(-1, *samples.shape[1:]) for name, stem in found.items()}
+    return {name: stem[:, 0] if np.ndim(audio) == 1 else stem for name, stem in found.items()}
 
 
 def separate_file(
     model: AnyModel,
     path: Path | str,
     out_dir: Path | str,
-    settings: SeparateSettings | None = None,
     *,
+    settings: SeparateSettings | None = None,
     force: bool = False,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
@@ -114,15 +116,16 @@ def separate_file(
         Cancelled: `cancel` said so.
     """
     began = time.perf_counter()
-    path, settings = Path(path), settings or SeparateSettings()
+    settings, force = read_settings(model, settings, SeparateSettings), FORCE.read(force)
+    path, out_dir = read_path("path", path), read_path("out_dir", out_dir)
     monitor = Monitor(progress, cancel, STAGES)
     with ExitStack() as stack:
         source = stack.enter_context(
-            FileSource(path, scratch=scratch_folder(Path(out_dir)), report=monitor.reading)
+            FileSource(path, scratch=scratch_folder(out_dir), report=monitor.reading)
         )
         job = separator_of(model)(model, source, settings, monitor)
         names = {name: f"{name}.{settings.format}" for name in job.stem_names}
-        target = Path(out_dir) / path.stem
+        target = out_dir / path.stem
         _spare_input(path, target, list(names.values()))
         folder = stack.enter_context(
             ResultFolder(target, list(names.values()), force, _least_bytes(job, source.channels))

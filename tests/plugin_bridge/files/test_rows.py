@@ -87,7 +87,7 @@ def test_row_2_stems_of_lossy_files_sum_to_one_straight_decode(
     whole = decoded(path)
     assert separate(path.name).status == 0
     check_null(tmp_path / "stems" / "song", whole)
-    assert separate(path.name, "--start", "5", "--end", "8.5", out="part").status == 0
+    assert separate(path.name, "--start", sample_rate="5", settings="--end", out="part").status == 0
     check_null(tmp_path / "part" / "song", whole[5 * rate : round(8.5 * rate)])
     ran = bandmate("batch", path.name, "--out", "batch", "--model", "fake", "--jobs", "1")
     assert ran.status == 0, ran
@@ -137,7 +137,7 @@ def test_row_4_anti_phase_stereo_is_separated_as_in_phase(
 
 
 def separate_of(model: Model, audio: FloatArray, rate: int) -> dict[str, FloatArray]:
-    return separate(model, audio, rate)
+    return separate(model, audio, sample_rate=rate)
 
 
 def test_row_4_anti_phase_stereo_is_no_silence_to_add_vary_and_fill(
@@ -145,12 +145,14 @@ def test_row_4_anti_phase_stereo_is_no_silence_to_add_vary_and_fill(
 ) -> None:
     mono, rate = music[0][: 3 * 44_100, 0], music[1]
     pair = np.stack([mono, -mono], axis=1)
-    assert np.abs(add(model, {"bass": pair}, rate, ["piano"])["piano"]).max() > 1e-3
+    assert np.abs(add(model, ["piano"], {"bass": pair}, sample_rate=rate)["piano"]).max() > 1e-3
     np.testing.assert_array_equal(
-        add(model, {"bass": pair}, rate, ["piano"])["piano"][:, 0],
-        add(model, {"bass": np.stack([mono, mono], axis=1)}, rate, ["piano"])["piano"][:, 0],
+        add(model, ["piano"], {"bass": pair}, sample_rate=rate)["piano"][:, 0],
+        add(model, ["piano"], {"bass": np.stack([mono, mono], axis=1)}, sample_rate=rate)["piano"][
+            :, 0
+        ],
     )
-    assert np.abs(vary(model, {"bass": pair}, rate, "bass", 0.5)).max() > 1e-3
+    assert np.abs(vary(model, "bass", {"bass": pair}, strength=0.5, sample_rate=rate)).max() > 1e-3
 
 
 def tagged_mp3(path: Path, music: Music, *frames: Any) -> None:

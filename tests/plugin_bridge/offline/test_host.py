@@ -123,7 +123,7 @@ def test_without_pedalboard_the_error_says_what_to_install(monkeypatch: pytest.M
 def test_the_model_is_a_step_of_a_chain(model: Model) -> None:
     audio = noise(RATE)
     found = render('[[mix]]\nseparate = "drums"\n[[mix]]\neffect = "Invert"', audio, model=model)
-    np.testing.assert_allclose(found, -separate(model, audio, RATE)["drums"], atol=1e-6)
+    np.testing.assert_allclose(found, -separate(model, audio, sample_rate=RATE)["drums"], atol=1e-6)
     with pytest.raises(BandmateError, match="needs a model"):
         ChainHost(chain('[[mix]]\nseparate = "drums"'))
 
@@ -133,7 +133,7 @@ def test_the_model_is_an_effect_in_a_pedalboard_script(model: Model, stem: str) 
     audio = np.ascontiguousarray(noise(RATE).T)
     for effect in (StemEffect(model, stem), pedalboard.Gain(-6.0)):
         audio = effect.process(audio, float(RATE))
-    expected = separate(model, noise(RATE), RATE)[stem] * 10.0 ** (-6.0 / 20.0)
+    expected = separate(model, noise(RATE), sample_rate=RATE)[stem] * 10.0 ** (-6.0 / 20.0)
     np.testing.assert_allclose(audio.T, expected, atol=1e-6)
 
 

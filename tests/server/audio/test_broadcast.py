@@ -62,7 +62,7 @@ def test_a_plain_wav_has_no_place(tmp_path: Path) -> None:
 def test_stems_of_a_region_lie_where_the_region_lies(model: Model, tmp_path: Path) -> None:
     write(tmp_path / "a.wav", "24", extension(), frames=RATE)
     settings = SeparateSettings(start=0.25)
-    result = separate_file(model, tmp_path / "a.wav", tmp_path / "out", settings)
+    result = separate_file(model, tmp_path / "a.wav", tmp_path / "out", settings=settings)
     for path in result.stems.values():
         assert place_of(path) == PLACE + RATE // 4
 

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from bandmate_server.errors import DeviceError
+from bandmate_server.errors import DeviceError, SettingsError
 from bandmate_server.model import devices
 from bandmate_server.model import model as session
 from bandmate_server.model.devices import CPU, CUDA, choose_device, count_cores, device_report
@@ -116,5 +116,5 @@ def test_report_gives_a_reason_for_every_provider() -> None:
 
 
 def test_threads_must_be_positive(fake_bundle: Path) -> None:
-    with pytest.raises(ValueError, match="threads is 0"):
+    with pytest.raises(SettingsError, match="threads is 0"):
         open_latent_model(fake_bundle, "cpu", threads=0)

@@ -50,7 +50,7 @@ def test_a_model_of_waves_makes_no_parts_and_says_what_to_do(waveform_bundle: Pa
     wave = np.zeros(44_100, np.float32)
     message = "fake-waves only separates, it makes no parts: name another model, such as mini"
     with pytest.raises(SettingsError, match=message):
-        add(model, {"drums": wave}, 44_100, ["bass"])
+        add(model, ["bass"], {"drums": wave}, sample_rate=44_100)
     with pytest.raises(SettingsError, match=message):
         generate(model, 2.0)
 

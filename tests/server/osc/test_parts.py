@@ -37,7 +37,7 @@ def test_added_parts_are_those_that_the_engine_makes(
     job = client.add(["piano"], {**band, **region}, options)
     (stem,) = client.wait(job)["stems"]
     settings = PartSettings(START / 44_100, (START + FRAMES) / 44_100, steps=2, seed=4)
-    (direct,) = add_files(model, ["piano"], band, tmp_path / "direct", settings)
+    (direct,) = add_files(model, ["piano"], band, tmp_path / "direct", settings=settings)
     np.testing.assert_array_equal(read(stem["wav"]), read(direct.stems["piano"]))
     assert (stem["start"], stem["frames"], stem["rate"]) == (START, FRAMES, 44_100)
     assert stem["channels"] == read(stem["wav"]).shape[1]
@@ -56,7 +56,9 @@ def test_files_of_a_list_are_summed(
     soundfile.write(both, read(band["drums"]) + read(band["guitar"]), 44_100, "FLOAT")
     given = {"bass": band["bass"]}
     settings = PartSettings(0.0, 1.5, steps=1)
-    (direct,) = add_files(model, ["piano"], given, tmp_path / "out", settings, backing=both)
+    (direct,) = add_files(
+        model, ["piano"], given, tmp_path / "out", settings=settings, backing=both
+    )
     np.testing.assert_array_equal(read(stem["wav"]), read(direct.stems["piano"]))
 
 
@@ -85,7 +87,9 @@ def test_a_variation_is_the_one_that_the_engine_makes(
     # The session has the rate and place of the stem that is varied.
     given = {"drums": band["drums"]} | band
     settings = PartSettings(0.0, 1.5, steps=2, seed=9)
-    (direct,) = vary_file(model, "drums", 0.5, given, tmp_path / "direct", settings)
+    (direct,) = vary_file(
+        model, "drums", given, tmp_path / "direct", strength=0.5, settings=settings
+    )
     np.testing.assert_array_equal(read(stem["wav"]), read(direct.stems["drums"]))
 
 

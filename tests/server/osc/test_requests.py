@@ -33,7 +33,7 @@ def test_stems_are_those_that_the_engine_makes(
     events = list(client.events(job))
     stems, rate = client.fetch(job)
     settings = SeparateSettings(start=11_025 / 44_100, end=44_026 / 44_100)
-    expected = separate_file(model, library / "song.wav", tmp_path / "direct", settings)
+    expected = separate_file(model, library / "song.wav", tmp_path / "direct", settings=settings)
     assert list(stems) == NAMES
     assert rate == 44_100
     for name, file in expected.stems.items():

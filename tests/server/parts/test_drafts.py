@@ -30,19 +30,25 @@ def test_the_best_draft_is_kept(
     monkeypatch.setattr(part, "DRAFT_STRIDE", 1)  # so that drafts are takes that can be asked for
     for stem in ("drums", "piano"):
         singles = [
-            add(mini, bass, MEL.sample_rate, [stem], replace(SINGLE, seed=seed))[stem]
+            add(
+                mini, [stem], bass, sample_rate=MEL.sample_rate, settings=replace(SINGLE, seed=seed)
+            )[stem]
             for seed in range(4)
         ]
         fits = [ContextScorer(bass, MEL.sample_rate).score(stem, single) for single in singles]
         assert len(set(fits)) == 4
-        kept = add(mini, bass, MEL.sample_rate, [stem], replace(SINGLE, drafts=4))[stem]
+        kept = add(
+            mini, [stem], bass, sample_rate=MEL.sample_rate, settings=replace(SINGLE, drafts=4)
+        )[stem]
         np.testing.assert_array_equal(kept, singles[int(np.argmax(fits))])
 
 
 def test_a_deaf_part_has_one_draft(mini: Model, bass: dict[str, FloatArray]) -> None:
     deaf = replace(SINGLE, guidance=0.0)
     one, many = (
-        add(mini, bass, MEL.sample_rate, ["piano"], replace(deaf, drafts=count))["piano"]
+        add(
+            mini, ["piano"], bass, sample_rate=MEL.sample_rate, settings=replace(deaf, drafts=count)
+        )["piano"]
         for count in (1, 4)
     )
     np.testing.assert_array_equal(one, many)

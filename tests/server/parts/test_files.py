@@ -48,7 +48,7 @@ def test_add_writes_stems_and_a_manifest_that_says_how(
     model: Model, files: dict[str, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "deep" / "out"
-    [result] = add_files(model, ["guitar", "piano"], files, out, replace(QUICK, seed=7))
+    [result] = add_files(model, ["guitar", "piano"], files, out, settings=replace(QUICK, seed=7))
     assert result.stems == {name: out / f"{name}.wav" for name in ("guitar", "piano")}
     for path in result.stems.values():
         audio, rate = read(path)
@@ -77,7 +77,11 @@ def test_stems_of_different_rates_stay_aligned(model: Model, tmp_path: Path) -> 
     first, second = (
         read(
             add_files(
-                model, ["guitar"], {"drums": drums, "bass": path}, tmp_path / str(rate), QUICK
+                model,
+                ["guitar"],
+                {"drums": drums, "bass": path},
+                tmp_path / str(rate),
+                settings=QUICK,
             )[0].stems["guitar"]
         )[0]
         for rate, path in rates.items()
@@ -90,13 +94,13 @@ def test_takes_lie_side_by_side_with_seeds_that_count_up(
     model: Model, files: dict[str, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    results = add_files(model, ["guitar"], files, out, replace(QUICK, seed=5, takes=3))
+    results = add_files(model, ["guitar"], files, out, settings=replace(QUICK, seed=5, takes=3))
     assert [result.folder.name for result in results] == ["take-1", "take-2", "take-3"]
     assert [result.manifest["settings"]["seed"] for result in results] == [5, 6, 7]
     takes = [read(result.stems["guitar"])[0] for result in results]
     for first, second in itertools.combinations(takes, 2):
         assert np.abs(first - second).max() > 1e-4
-    [alone] = add_files(model, ["guitar"], files, tmp_path / "one", replace(QUICK, seed=6))
+    [alone] = add_files(model, ["guitar"], files, tmp_path / "one", settings=replace(QUICK, seed=6))
     np.testing.assert_array_equal(read(alone.stems["guitar"])[0], takes[1])
 
 
@@ -104,7 +108,7 @@ def test_fill_writes_the_whole_stem_untouched_outside_the_range(
     model: Model, files: dict[str, Path], tmp_path: Path
 ) -> None:
     chosen = replace(QUICK, start=0.4, end=0.9, bit_depth="24")
-    [result] = fill_file(model, "drums", files, tmp_path / "out", chosen)
+    [result] = fill_file(model, "drums", files, tmp_path / "out", settings=chosen)
     was, now = read(files["drums"])[0], read(result.stems["drums"])[0]
     assert was.shape == now.shape
     changed = np.flatnonzero((was != now).any(axis=1))
@@ -118,14 +122,14 @@ def test_vary_writes_the_stems_own_shape(
     model: Model, files: dict[str, Path], tmp_path: Path
 ) -> None:
     chosen = replace(QUICK, end=1.0, format="flac")
-    [result] = vary_file(model, "drums", 0.3, files, tmp_path / "out", chosen)
+    [result] = vary_file(model, "drums", files, tmp_path / "out", strength=0.3, settings=chosen)
     audio, rate = read(result.stems["drums"])
     assert (audio.shape, rate) == ((44_100, 2), 44_100)
     assert result.manifest["settings"]["strength"] == 0.3
 
 
 def test_generate_writes_all_stems(model: Model, tmp_path: Path) -> None:
-    [result] = generate_files(model, 0.5, tmp_path / "out", QUICK, rate=8_000)
+    [result] = generate_files(model, 0.5, tmp_path / "out", settings=QUICK, sample_rate=8_000)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "bass.wav", "drums.wav", "guitar.wav", "manifest.json", "piano.wav",
     ]  # fmt: skip
@@ -137,12 +141,12 @@ def test_a_result_that_is_there_is_kept_unless_forced(
     model: Model, files: dict[str, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    add_files(model, ["guitar"], files, out, QUICK)
+    add_files(model, ["guitar"], files, out, settings=QUICK)
     before = (out / "guitar.wav").read_bytes()
     with pytest.raises(OutputError, match="is there already: use --force"):
-        add_files(model, ["guitar"], files, out, replace(QUICK, seed=2))
+        add_files(model, ["guitar"], files, out, settings=replace(QUICK, seed=2))
     assert (out / "guitar.wav").read_bytes() == before
-    add_files(model, ["piano"], files, out, QUICK, force=True)
+    add_files(model, ["piano"], files, out, settings=QUICK, force=True)
     assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "piano.wav"]
 
 
@@ -151,7 +155,7 @@ def test_other_files_in_the_folder_stay(
 ) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     monkeypatch.chdir(tmp_path)
-    [result] = add_files(model, ["guitar"], files, Path(), QUICK)
+    [result] = add_files(model, ["guitar"], files, Path(), settings=QUICK)
     assert result.stems["guitar"].is_file()
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert not leftovers(tmp_path)
@@ -163,9 +167,9 @@ def test_what_is_given_is_never_written_over(
     before = files["bass"].read_bytes()
     words = r"would be overwritten by the new bass\.wav"
     with pytest.raises(OutputError, match=words):
-        vary_file(model, "bass", 0.5, files, tmp_path, QUICK, force=True)
+        vary_file(model, "bass", files, tmp_path, strength=0.5, settings=QUICK, force=True)
     with pytest.raises(OutputError, match=words):
-        fill_file(model, "bass", files, tmp_path, replace(QUICK, end=1.0), force=True)
+        fill_file(model, "bass", files, tmp_path, settings=replace(QUICK, end=1.0), force=True)
     assert files["bass"].read_bytes() == before
 
 
@@ -175,12 +179,16 @@ def test_cancelling_leaves_whole_takes_and_nothing_else(
     out = tmp_path / "out"
     with pytest.raises(Cancelled):
         add_files(
-            model, ["guitar"], files, out, replace(QUICK, takes=3),
+            model,
+            ["guitar"],
+            files,
+            out,
+            settings=replace(QUICK, takes=3),
             cancel=lambda: (out / "take-1").exists(),
-        )  # fmt: skip
+        )
     assert sorted(path.name for path in out.rglob("*")) == ["guitar.wav", "manifest.json", "take-1"]
     with pytest.raises(Cancelled):
-        add_files(model, ["guitar"], files, tmp_path / "new", QUICK, cancel=lambda: True)
+        add_files(model, ["guitar"], files, tmp_path / "new", settings=QUICK, cancel=lambda: True)
     assert not (tmp_path / "new").exists()
 
 
@@ -203,7 +211,7 @@ def test_spoilt_files_are_named_and_nothing_is_written(
 ) -> None:
     spoil(files["drums"])
     with pytest.raises(error, match=words):
-        add_files(model, ["guitar"], files, tmp_path / "out", QUICK)
+        add_files(model, ["guitar"], files, tmp_path / "out", settings=QUICK)
     assert not (tmp_path / "out").exists()
 
 
@@ -211,4 +219,6 @@ def test_a_range_past_the_stems_own_end_is_refused(
     model: Model, files: dict[str, Path], tmp_path: Path
 ) -> None:
     with pytest.raises(RegionError, match=r"the audio is 1\.200 s long"):
-        fill_file(model, "drums", files, tmp_path / "o", replace(QUICK, start=1.3, end=1.5))
+        fill_file(
+            model, "drums", files, tmp_path / "o", settings=replace(QUICK, start=1.3, end=1.5)
+        )

@@ -60,7 +60,8 @@ def excess(change: FloatArray, edges: list[float]) -> float:
 def test_a_minute_has_no_jump_in_level_or_spectrum_at_its_windows_edges(mini: Model) -> None:
     chosen = PartSettings(steps=4, guidance=1.0, drafts=1)
     first, second = (
-        add(mini, song(), RATE, ["piano"], replace(chosen, seed=seed))["piano"] for seed in (0, 1)
+        add(mini, ["piano"], song(), sample_rate=RATE, settings=replace(chosen, seed=seed))["piano"]
+        for seed in (0, 1)
     )
     layout = plan_windows(Region(0, RATE * SECONDS), RATE, RATE * SECONDS, mini.spec, OVERLAP)
     assert len(layout.starts) == 7
@@ -82,9 +83,13 @@ def test_a_minute_has_no_jump_in_level_or_spectrum_at_its_windows_edges(mini: Mo
 def test_ten_minutes_are_made_in_one_piece(mini: Model) -> None:
     minute = song()["bass"]
     context = {"bass": np.tile(minute, 10)}
-    drums = add(mini, context, RATE, ["drums"], PartSettings(steps=2, guidance=1.0, drafts=1))[
-        "drums"
-    ]
+    drums = add(
+        mini,
+        ["drums"],
+        context,
+        sample_rate=RATE,
+        settings=PartSettings(steps=2, guidance=1.0, drafts=1),
+    )["drums"]
     assert len(drums) == 10 * len(minute)
     assert np.isfinite(drums).all()
     levels = np.sqrt(np.square(drums.reshape(40, -1)).mean(axis=1))

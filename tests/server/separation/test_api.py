@@ -13,7 +13,6 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import bandmate_server
 from bandmate_server import SeparateSettings, separate, separate_file
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.diffusion import mels
@@ -63,7 +62,7 @@ def test_stems_and_other_sum_to_the_input(
     model: Model, rate: int, channels: int, chosen: SeparateSettings
 ) -> None:
     audio = music(0.7, rate, channels)
-    stems = separate(model, audio, rate, chosen)
+    stems = separate(model, audio, sample_rate=rate, settings=chosen)
     assert list(stems) == NAMES
     assert all(s.shape == audio.shape and s.dtype == np.float32 for s in stems.values())
     assert_sums_to(stems, audio)
@@ -77,7 +76,7 @@ def test_any_rate_and_length_gives_exact_frames(
     model: Model, rate: int, frames: int, channels: int
 ) -> None:
     audio = music(frames / rate, rate, channels)[:frames]
-    stems = separate(model, audio, rate)
+    stems = separate(model, audio, sample_rate=rate)
     assert {s.shape for s in stems.values()} == {audio.shape}
     assert_sums_to(stems, audio)
 
@@ -88,7 +87,7 @@ def test_paper_model_and_mini_model_both_run(
 ) -> None:
     audio = music(1.0, 44_100, 2)
     for each in (model, paper_model):
-        stems = separate(each, audio, 44_100, chosen)
+        stems = separate(each, audio, sample_rate=44_100, settings=chosen)
         assert_sums_to(stems, audio)
         for name in each.spec.stems:
             assert np.abs(stems[name]).max() > 1e-5, f"{name} is silent"
@@ -96,14 +95,14 @@ def test_paper_model_and_mini_model_both_run(
 
 def test_mono_array_without_channel_axis_stays_so(model: Model) -> None:
     audio = music(0.5, 44_100, 1)[:, 0]
-    stems = separate(model, audio, 44_100)
+    stems = separate(model, audio, sample_rate=44_100)
     assert stems["bass"].shape == audio.shape
     assert_sums_to(stems, audio)
 
 
 @pytest.mark.parametrize("chosen", [SeparateSettings(), DIFFUSION, VOCODER])
 def test_silence_in_gives_silence_out(model: Model, chosen: SeparateSettings) -> None:
-    stems = separate(model, np.zeros((30_000, 2), np.float32), 44_100, chosen)
+    stems = separate(model, np.zeros((30_000, 2), np.float32), sample_rate=44_100, settings=chosen)
     assert not any(stem.any() for stem in stems.values())
 
 
@@ -123,7 +122,7 @@ def test_odd_signals_come_apart_and_sum_up(
 ) -> None:
     time = np.arange(50_000, dtype=np.float32) / np.float32(44_100)
     audio = make(time)[:, None].astype(np.float32)
-    stems = separate(model, audio, 44_100)
+    stems = separate(model, audio, sample_rate=44_100)
     assert all(np.isfinite(stem).all() for stem in stems.values())
     assert_sums_to(stems, audio, atol=1e-6 * max(1.0, float(np.abs(audio).max())))
 
@@ -132,7 +131,7 @@ def test_long_audio_in_several_windows_sums_up_without_seams(model: Model) -> No
     rate, seconds = 16_000, 40
     time = np.arange(rate * seconds) / rate
     audio = (0.3 * np.sin(2 * np.pi * 300.0 * time))[:, None].astype(np.float32)
-    stems = separate(model, audio, rate)
+    stems = separate(model, audio, sample_rate=rate)
     assert_sums_to(stems, audio)
     loudness = np.abs(stems["bass"][rate:-rate, 0]).reshape(-1, rate // 10).max(axis=1)
     assert loudness.min() > 0.98 * loudness.max()
@@ -141,16 +140,18 @@ def test_long_audio_in_several_windows_sums_up_without_seams(model: Model) -> No
 def test_region_is_that_part_of_the_audio(model: Model) -> None:
     audio = music(30.0, 16_000, 2)
     chosen = SeparateSettings(start=11.0, end=14.5)
-    stems = separate(model, audio, 16_000, chosen)
+    stems = separate(model, audio, sample_rate=16_000, settings=chosen)
     assert_sums_to(stems, audio[176_000:232_000])
 
 
 def test_region_hears_the_music_around_it(model: Model) -> None:
     rate = 16_000
     audio = music(20.0, rate, 1)
-    alone = separate(model, audio[9 * rate : 10 * rate], rate)
-    inside = separate(model, audio, rate, SeparateSettings(start=9.0, end=10.0))
-    whole = separate(model, audio, rate)
+    alone = separate(model, audio[9 * rate : 10 * rate], sample_rate=rate)
+    inside = separate(
+        model, audio, sample_rate=rate, settings=SeparateSettings(start=9.0, end=10.0)
+    )
+    whole = separate(model, audio, sample_rate=rate)
     piece = whole["bass"][9 * rate : 10 * rate]
     assert np.abs(inside["bass"] - piece).max() < np.abs(alone["bass"] - piece).max()
 
@@ -158,8 +159,8 @@ def test_region_hears_the_music_around_it(model: Model) -> None:
 @pytest.mark.parametrize("wanted", [("bass",), ("piano", "bass"), ("drums", "other")])
 def test_stems_not_asked_for_go_into_other(model: Model, wanted: tuple[str, ...]) -> None:
     audio = music(0.5, 44_100, 2)
-    everything = separate(model, audio, 44_100)
-    stems = separate(model, audio, 44_100, SeparateSettings(stems=wanted))
+    everything = separate(model, audio, sample_rate=44_100)
+    stems = separate(model, audio, sample_rate=44_100, settings=SeparateSettings(stems=wanted))
     assert list(stems) == [name for name in NAMES if name in wanted or name == "other"]
     for name in set(wanted) - {"other"}:
         np.testing.assert_allclose(stems[name], everything[name], atol=1e-7)
@@ -171,8 +172,8 @@ def test_loudness_of_the_input_only_scales_the_stems(
     model: Model, chosen: SeparateSettings
 ) -> None:
     audio = music(1.0, 44_100, 2)
-    loud = separate(model, audio, 44_100, chosen)
-    quiet = separate(model, audio * np.float32(0.01), 44_100, chosen)
+    loud = separate(model, audio, sample_rate=44_100, settings=chosen)
+    quiet = separate(model, audio * np.float32(0.01), sample_rate=44_100, settings=chosen)
     for name in NAMES:
         np.testing.assert_allclose(quiet[name] * 100.0, loud[name], atol=1e-3)
 
@@ -183,7 +184,9 @@ def test_seed_decides_the_samples(model: Model) -> None:
     noise = [latent_noise(seed, 0, 0, 8, (4, 8, 16)) for seed in (1, 1, 2)]
     np.testing.assert_array_equal(noise[0], noise[1])
     assert (noise[0] != noise[2]).any()
-    again = [separate(model, audio, 16_000, DIFFUSION)["bass"] for _ in range(2)]
+    again = [
+        separate(model, audio, sample_rate=16_000, settings=DIFFUSION)["bass"] for _ in range(2)
+    ]
     np.testing.assert_array_equal(again[0], again[1])
 
 
@@ -201,9 +204,9 @@ def test_chunks_of_windows_agree_with_one_chunk(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audio = music(45.0, 8_000, 1)
-    whole = separate(model, audio, 8_000, DIFFUSION)
+    whole = separate(model, audio, sample_rate=8_000, settings=DIFFUSION)
     monkeypatch.setattr(mels, "CHUNK_WINDOWS", 2)
-    parts = separate(model, audio, 8_000, DIFFUSION)
+    parts = separate(model, audio, sample_rate=8_000, settings=DIFFUSION)
     assert_sums_to(parts, audio)
     np.testing.assert_allclose(parts["bass"], whole["bass"], atol=2e-2)
 
@@ -220,7 +223,7 @@ def test_files_have_the_input_s_frames_rate_and_channels(
     soundfile.write(tmp_path / "my song.wav", audio, 44_100, "PCM_16")
     heard, _ = soundfile.read(tmp_path / "my song.wav", dtype="float32", always_2d=True)
     chosen = SeparateSettings(format=kind, bit_depth=bits)
-    result = separate_file(model, tmp_path / "my song.wav", tmp_path / "out", chosen)
+    result = separate_file(model, tmp_path / "my song.wav", tmp_path / "out", settings=chosen)
     assert result.folder == tmp_path / "out" / "my song"
     assert list(result.stems) == NAMES
     stems = read_stems(result.folder, kind)
@@ -235,8 +238,8 @@ def test_file_and_array_give_the_same_samples(model: Model, tmp_path: Path) -> N
     audio = music(25.0, 22_050, 2)
     soundfile.write(tmp_path / "a.wav", audio, 22_050, "FLOAT")
     chosen = SeparateSettings(start=3.0, end=17.0)
-    stems = separate(model, audio, 22_050, chosen)
-    files = read_stems(separate_file(model, tmp_path / "a.wav", tmp_path, chosen).folder)
+    stems = separate(model, audio, sample_rate=22_050, settings=chosen)
+    files = read_stems(separate_file(model, tmp_path / "a.wav", tmp_path, settings=chosen).folder)
     for name in NAMES:
         np.testing.assert_array_equal(files[name], stems[name])
 
@@ -244,7 +247,7 @@ def test_file_and_array_give_the_same_samples(model: Model, tmp_path: Path) -> N
 def test_manifest_says_how_the_result_was_made(model: Model, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", music(2.0, 44_100, 2), 44_100)
     chosen = replace(DIFFUSION, start=0.5, end=1.5, seed=11, guidance=2.0)
-    result = separate_file(model, tmp_path / "a.wav", tmp_path / "out", chosen)
+    result = separate_file(model, tmp_path / "a.wav", tmp_path / "out", settings=chosen)
     manifest = json.loads((result.folder / "manifest.json").read_text())
     assert manifest == result.manifest
     assert manifest["region"] == {"start": 22_050, "frames": 44_100, "seconds": 1.0}
@@ -270,7 +273,7 @@ def test_stem_that_does_not_fit_an_integer_format_is_a_warning(
 ) -> None:
     soundfile.write(tmp_path / "a.wav", 30.0 * music(0.5, 44_100, 1), 44_100, "FLOAT")
     chosen = SeparateSettings(bit_depth="24")
-    result = separate_file(model, tmp_path / "a.wav", tmp_path, chosen)
+    result = separate_file(model, tmp_path / "a.wav", tmp_path, settings=chosen)
     assert any("clipped" in warning for warning in result.manifest["warnings"])
 
 
@@ -315,7 +318,7 @@ def test_existing_result_needs_force(model: Model, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is there already"):
         separate_file(model, tmp_path / "a.wav", tmp_path / "out")
     chosen = SeparateSettings(stems=("bass",))
-    separate_file(model, tmp_path / "a.wav", tmp_path / "out", chosen, force=True)
+    separate_file(model, tmp_path / "a.wav", tmp_path / "out", settings=chosen, force=True)
     assert set(read_stems(tmp_path / "out" / "a")) == {"bass", "other"}
 
 
@@ -352,7 +355,7 @@ def test_settings_that_do_not_fit_are_one_line_and_leave_nothing(
 ) -> None:
     soundfile.write(tmp_path / "a.wav", music(1.0, 8_000, 1), 8_000)
     with pytest.raises(error) as caught:
-        separate_file(model, tmp_path / "a.wav", tmp_path / "out", settings_)
+        separate_file(model, tmp_path / "a.wav", tmp_path / "out", settings=settings_)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
@@ -375,7 +378,9 @@ def test_truncated_flac_leaves_nothing(model: Model, tmp_path: Path) -> None:
 
 def test_model_without_a_separator_refuses_zero_steps(paper_model: Model) -> None:
     with pytest.raises(SettingsError, match="no separator"):
-        separate(paper_model, music(0.1, 8_000, 1), 8_000, SeparateSettings(steps=0))
+        separate(
+            paper_model, music(0.1, 8_000, 1), sample_rate=8_000, settings=SeparateSettings(steps=0)
+        )
 
 
 @pytest.mark.parametrize(
@@ -398,16 +403,9 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
         SeparateSettings(**wrong)  # type: ignore[arg-type]
 
 
-def test_public_names_are_loaded_when_used() -> None:
-    for name in bandmate_server.__all__:
-        assert callable(getattr(bandmate_server, name))
-    with pytest.raises(AttributeError):
-        _ = bandmate_server.nothing
-
-
 def test_mini_model_separates_within_the_promises(mini: Model) -> None:
     audio = music(12.0, 44_100, 2)
-    assert_sums_to(separate(mini, audio, 44_100), audio)
+    assert_sums_to(separate(mini, audio, sample_rate=44_100), audio)
 
 
 PEAK = """

@@ -25,7 +25,7 @@ def test_a_new_render_is_a_row(model: Model, monkeypatch: pytest.MonkeyPatch) ->
             yield block, np.stack([0.5 * block for _ in job.wanted])
 
     monkeypatch.setitem(RENDERERS, "mask", Renderer(halves))
-    found = separate(model, AUDIO, 16_000, SeparateSettings(stems=("bass",)))
+    found = separate(model, AUDIO, sample_rate=16_000, settings=SeparateSettings(stems=("bass",)))
     np.testing.assert_allclose(found["bass"], AUDIO / 2)
     np.testing.assert_allclose(found["other"], AUDIO / 2)
 

@@ -28,14 +28,16 @@ def test_a_new_separator_is_a_row_and_its_stems_are_its_models(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(SEPARATORS, "toy", Halves)
-    found = separate(TOY, AUDIO, 16_000, SeparateSettings(stems=("spoons",), start=0.1))
+    found = separate(
+        TOY, AUDIO, sample_rate=16_000, settings=SeparateSettings(stems=("spoons",), start=0.1)
+    )
     assert list(found) == ["spoons", "other"]
     np.testing.assert_allclose(found["spoons"], AUDIO[1_600:] / 2)
     np.testing.assert_allclose(found["other"], AUDIO[1_600:] / 2)
     with pytest.raises(SettingsError, match="unknown stem 'bass': this model knows kazoo, spoons"):
-        separate(TOY, AUDIO, 16_000, SeparateSettings(stems=("bass",)))
+        separate(TOY, AUDIO, sample_rate=16_000, settings=SeparateSettings(stems=("bass",)))
 
 
 def test_a_kind_that_nothing_separates_by_is_refused() -> None:
     with pytest.raises(BundleError, match="kind 'toy': expected latent"):
-        separate(TOY, AUDIO, 16_000)
+        separate(TOY, AUDIO, sample_rate=16_000)

@@ -98,8 +98,10 @@ def test_silence_makes_no_numbers_that_are_none() -> None:
 
 def test_equal_channels_get_what_one_channel_gets(mini: Model) -> None:
     wave = noises(1).T
-    alone = separate(mini, wave, GRID.sample_rate, SeparateSettings())
-    found = separate(mini, np.repeat(wave, 2, axis=1), GRID.sample_rate, SeparateSettings())
+    alone = separate(mini, wave, sample_rate=GRID.sample_rate, settings=SeparateSettings())
+    found = separate(
+        mini, np.repeat(wave, 2, axis=1), sample_rate=GRID.sample_rate, settings=SeparateSettings()
+    )
     for name, stem in found.items():
         np.testing.assert_allclose(stem, np.repeat(alone[name], 2, axis=1), atol=1e-4)
         np.testing.assert_array_equal(stem[:, 0], stem[:, 1])

@@ -34,7 +34,8 @@ def test_diffusion_gives_what_the_engine_gives(
     example = example_of(corpus, seconds)
     found = separators.diffusion(fake_model, 3, solver, 7, example)
     settings = SeparateSettings(steps=3, solver=solver, seed=7)
-    expected = separate(fake_model, example.song.mixture, example.song.rate, settings)
+    song = example.song
+    expected = separate(fake_model, song.mixture, sample_rate=song.rate, settings=settings)
     assert found.stems.keys() == expected.keys()
     for name, stem in expected.items():
         np.testing.assert_allclose(found.stems[name], stem, rtol=0, atol=1e-7, err_msg=name)

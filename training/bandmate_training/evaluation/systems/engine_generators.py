@@ -22,10 +22,12 @@ def bandmate_generator(model: Model, settings: PartSettings) -> StemGenerator:
         chosen = replace(settings, seed=seed)
         if not given:
             seconds = len(excerpt.mixture) / MEL.sample_rate
-            found = generate(model, seconds, chosen, stems=wanted, rate=MEL.sample_rate)
+            found = generate(
+                model, seconds, stems=wanted, sample_rate=MEL.sample_rate, settings=chosen
+            )
             return {stem: wave.reshape(-1) for stem, wave in found.items()}
         stems = {stem: excerpt.stems[stem] for stem in given}
-        return add(model, stems, MEL.sample_rate, wanted, chosen)
+        return add(model, wanted, stems, sample_rate=MEL.sample_rate, settings=chosen)
 
     return perform
 

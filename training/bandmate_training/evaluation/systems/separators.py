@@ -127,8 +127,8 @@ def _render(
 
 def masks_of_separator(model: Model, example: Example) -> Estimate:
     """Separate with the separator, as `bandmate separate` does."""
-    settings = SeparateSettings(steps=0)
-    return Estimate(separate(model, example.song.mixture, example.song.rate, settings))
+    song, settings = example.song, SeparateSettings(steps=0)
+    return Estimate(separate(model, song.mixture, sample_rate=song.rate, settings=settings))
 
 
 def at_one_speed(model: Model) -> Model:
