@@ -276,6 +276,24 @@ ETA = Option(
     unset=MODELS_OWN,
     group=SAMPLING,
 )
+OVERLAP = Option(
+    "overlap",
+    Number(0.0, 0.95),
+    "of neighbouring segments, such as 0.25, where the model works on waves",
+    None,
+    unset=MODELS_OWN,
+    tasks=("separate",),
+    group=SAMPLING,
+)
+SHIFTS = Option(
+    "shifts",
+    Whole(0, 20),  # the time grows with it
+    "passes with segments elsewhere, such as 2, whose mean counts; 0: one, unshifted",
+    None,
+    unset=MODELS_OWN,
+    tasks=("separate",),
+    group=SAMPLING,
+)
 RESAMPLE = Option(
     "resample",
     Whole(1, 20),  # RePaint used 10; the time grows with it
@@ -326,7 +344,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     WANTED, START, END, RENDER, STRENGTH, SECONDS,
     RATE, CHANNELS, FORMAT, BIT_DEPTH, TAKES, FORCE,
     MODEL, DEVICE, THREADS,
-    STEPS, PART_STEPS, SOLVER, GUIDANCE, ETA, RESAMPLE, DRAFTS, SEED,
+    STEPS, PART_STEPS, SOLVER, GUIDANCE, ETA, OVERLAP, SHIFTS, RESAMPLE, DRAFTS, SEED,
     JSON, QUIET, TRACK, POSITION,
 )  # fmt: skip
 

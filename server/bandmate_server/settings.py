@@ -37,7 +37,8 @@ class SeparateSettings:
     start, end: the region, seconds from the beginning of the audio. None: its ends.
     render: "mask" filters the original audio; "vocoder" synthesises the stems.
     steps: 0 takes the separator, 1 and more as many diffusion steps.
-    seed: of the diffusion noise; the separator needs none.
+    seed: of the diffusion noise, or of the shifts; the separator needs none.
+    overlap, shifts: of networks that work on waves, segment by segment.
 
     Raises:
         SettingsError: if a value is out of its range or of an unknown kind.
@@ -51,6 +52,8 @@ class SeparateSettings:
     solver: Solver | None = None
     guidance: float | None = None
     eta: float | None = None
+    overlap: float | None = None
+    shifts: int | None = None
     seed: int = SEED.default
     format: Format = FORMAT.default
     bit_depth: BitDepth | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import soxr
 
@@ -34,3 +36,22 @@ class Resampler:
             return block
         out: FloatArray = self._stream.resample_chunk(np.ascontiguousarray(block), last=last)
         return out
+
+
+def resample_stream(
+    pieces: Iterable[FloatArray], rate_in: int, rate_out: int, width: int, lead: int = 0
+) -> Iterator[FloatArray]:
+    """Yield a stream of pieces (n, width) at another rate.
+
+    Args:
+        pieces: in their order.
+        rate_in: Hz.
+        rate_out: Hz.
+        width: values of a frame.
+        lead: silent frames at the first rate that come before the pieces.
+    """
+    resampler = Resampler(rate_in, rate_out, width)
+    yield resampler.push(np.zeros((lead, width), np.float32))
+    for piece in pieces:
+        yield resampler.push(piece)
+    yield resampler.push(np.zeros((0, width), np.float32), last=True)

@@ -7,7 +7,7 @@ mel frames and latents of neighbours lie on one grid.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -177,18 +177,30 @@ def fade_weights(length: int, ramp: int) -> FloatArray:
 
 
 def cross_fade(pieces: Iterable[tuple[int, FloatArray]], ramp: int) -> Iterator[FloatArray]:
-    """Join overlapping pieces (start, values (n, ...)) into a stream from the first start on.
-
-    Where pieces overlap, the stream is their mean weighted by `fade_weights`.
+    """Join overlapping pieces as `overlap_add` does, weighted by `fade_weights`.
 
     Args:
         pieces: ascending starts, without gaps; time is the first axis.
         ramp: length of the ramps, in the same unit.
     """
+    return overlap_add(pieces, lambda length: fade_weights(length, ramp))
+
+
+def overlap_add(
+    pieces: Iterable[tuple[int, FloatArray]], weights: Callable[[int], FloatArray]
+) -> Iterator[FloatArray]:
+    """Join overlapping pieces (start, values (n, ...)) into a stream from the first start on.
+
+    Where pieces overlap, the stream is their weighted mean.
+
+    Args:
+        pieces: ascending starts, without gaps; time is the first axis.
+        weights: called with the length of a piece; returns a new array (length,), above 0.
+    """
     total: FloatArray | None = None
     weight, held_from = np.zeros(0, np.float32), 0
     for start, values in pieces:
-        fade = fade_weights(len(values), ramp)
+        fade = weights(len(values))
         faded = values * _as_rows(fade, values)
         if total is not None:
             done = start - held_from

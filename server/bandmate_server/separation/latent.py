@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bandmate_server.audio.arrays import FloatArray
-from bandmate_server.audio.resampler import Resampler
+from bandmate_server.audio.resampler import resample_stream
 from bandmate_server.audio.sources import Source, read_blocks
 from bandmate_server.audio.windows import (
     FrameReader,
@@ -70,6 +70,7 @@ class LatentSeparation(Separation[Model]):
 
     def __init__(self, model: Model, source: Source, settings: SeparateSettings, monitor: Monitor):
         super().__init__(model, source, settings, monitor)
+        self.refuse("overlap", "shifts")
         self.how = decide_diffusion(model, settings)
         self.layout = plan_windows(self.region, source.rate, source.frames, model.spec)
         self.gain = 1.0
@@ -133,21 +134,13 @@ class LatentSeparation(Separation[Model]):
         spec, layout, source = self.model.spec, self.layout, self.source
         assert self.how is not None
         waves = cross_fade(self._voices(self._mels(self.how)), layout.overlap * spec.latent_hop)
-        tape = FrameReader(self._at_source_rate(waves), len(self.wanted))
+        width, lead = len(self.wanted), layout.starts[0] * spec.latent_hop
+        stream = resample_stream(waves, spec.sample_rate, source.rate, width, lead)
+        tape = FrameReader(stream, width)
         tape.take(self.region.start - layout.origin)
         for block in read_blocks(source, self.region.start, self.region.stop):
             stems = tape.take(len(block)).T[:, :, None] / self.gain
             yield block, np.repeat(stems, source.channels, axis=2)
-
-    def _at_source_rate(self, waves: Iterator[FloatArray]) -> Iterator[FloatArray]:
-        """Yield waves (n, S), given from the first window on, from model time 0 on."""
-        spec = self.model.spec
-        resampler = Resampler(spec.mel.sample_rate, self.source.rate, len(self.wanted))
-        lead = self.layout.starts[0] * spec.latent_hop
-        yield resampler.push(np.zeros((lead, len(self.wanted)), np.float32))
-        for wave in waves:
-            yield resampler.push(wave)
-        yield resampler.push(np.zeros((0, len(self.wanted)), np.float32), last=True)
 
     def _mels(self, how: Diffusion) -> Iterator[StemMels]:
         waves = model_waves(self.source, self.layout, self.gain, self.model.spec)

@@ -8,10 +8,12 @@ from bandmate_server.errors import BundleError
 from bandmate_server.model.opening import AnyModel
 from bandmate_server.separation.latent import LatentSeparation
 from bandmate_server.separation.separation import Separation
+from bandmate_server.separation.waveform import WaveformSeparation
 
 # A new kind of model is a subclass and a row here; the kind is that of its spec.
 SEPARATORS: dict[str, type[Separation[Any]]] = {
     "latent": LatentSeparation,
+    "waveform": WaveformSeparation,
 }
 
 
