@@ -42,7 +42,7 @@ def test_stems_have_the_sources_rate_channels_and_frames(
     waves: AnyModel, rate: int, channels: int
 ) -> None:
     audio = music(rate, 2.3, channels)
-    found = separate(waves, audio, rate)
+    found = separate(waves, audio, sample_rate=rate)
     assert list(found) == ["drums", "vocals", "other"]
     assert all(stem.shape == audio.shape for stem in found.values())
     np.testing.assert_allclose(sum(found.values()), audio, atol=1e-6)
@@ -59,7 +59,7 @@ def test_a_region_is_cut_out_of_the_whole(
 ) -> None:
     audio = music(rate, 10.0, 2)
     chosen = SeparateSettings(start=start, end=end, stems=("vocals",), overlap=0.5, shifts=2)
-    found = separate(waves, audio, rate, chosen)
+    found = separate(waves, audio, sample_rate=rate, settings=chosen)
     span = slice(round(start * rate), round(end * rate))
     assert list(found) == ["vocals", "other"]
     near_an_end = start == 0.0 or end == 10.0
@@ -100,7 +100,7 @@ def test_weights_are_a_triangle(length: int) -> None:
 
 
 def test_silence_gives_silence(waves: AnyModel) -> None:
-    found = separate(waves, np.zeros((20_000, 2), np.float32), 44_100)
+    found = separate(waves, np.zeros((20_000, 2), np.float32), sample_rate=44_100)
     assert not any(stem.any() for stem in found.values())
 
 
@@ -134,15 +134,20 @@ def test_settings_of_other_kinds_of_models_are_refused(
     waves: AnyModel, chosen: SeparateSettings
 ) -> None:
     with pytest.raises(SettingsError, match="fake-waves has none, leave it out"):
-        separate(waves, music(44_100, 1.0, 1), 44_100, chosen)
+        separate(waves, music(44_100, 1.0, 1), sample_rate=44_100, settings=chosen)
 
 
 def test_settings_of_waves_are_refused_by_other_models(model: Model) -> None:
     for chosen in (SeparateSettings(overlap=0.5), SeparateSettings(shifts=1)):
         with pytest.raises(SettingsError, match="fake has none, leave it out"):
-            separate(model, music(44_100, 1.0, 1), 44_100, chosen)
+            separate(model, music(44_100, 1.0, 1), sample_rate=44_100, settings=chosen)
 
 
 def test_a_model_asked_for_an_unknown_stem_names_its_own(waves: AnyModel) -> None:
     with pytest.raises(SettingsError, match="this model knows drums, vocals"):
-        separate(waves, music(44_100, 1.0, 1), 44_100, SeparateSettings(stems=("bass",)))
+        separate(
+            waves,
+            music(44_100, 1.0, 1),
+            sample_rate=44_100,
+            settings=SeparateSettings(stems=("bass",)),
+        )
