@@ -108,7 +108,7 @@ def test_files_and_manifest(waves: AnyModel, tmp_path: Path) -> None:
     song = tmp_path / "song.wav"
     soundfile.write(song, music(48_000, 2.0, 2), 48_000, subtype="PCM_24")
     chosen = SeparateSettings(stems=("vocals",), shifts=2, seed=4)
-    result = separate_file(waves, song, tmp_path / "out", chosen)
+    result = separate_file(waves, song, tmp_path / "out", settings=chosen)
     assert sorted(path.name for path in result.folder.iterdir()) == [
         "manifest.json",
         "other.wav",

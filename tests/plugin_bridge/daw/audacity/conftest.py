@@ -68,6 +68,7 @@ class Audacity:
         """Run a task on what is selected and return what it reports."""
         model = ("--model", "fake", "--device", "cpu", "--threads", "1", "--json")
         done = self.bandmate("daw", "run", "audacity", task, *words, *model)
+        assert done.stdout, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         assert found["ok"] == (done.returncode == 0)
         return found
