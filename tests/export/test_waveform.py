@@ -100,7 +100,7 @@ def test_a_whole_file_is_what_the_reference_makes_of_it(bundles: Path, htdemucs:
     audio = music(12.0)
     mix = torch.from_numpy(audio.T.copy())[None]
     expected = apply.apply_model(reference.eval(), mix, shifts=0, overlap=0.25)[0].numpy()
-    found = separate(open_model(bundles / "ht", "cpu", threads=2), audio, RATE)
+    found = separate(open_model(bundles / "ht", "cpu", threads=2), audio, sample_rate=RATE)
     for name, stem in zip(SIX, expected, strict=True):
         if name != "other":
             np.testing.assert_allclose(found[name], stem.T, atol=1e-4)
@@ -111,8 +111,10 @@ def test_a_region_is_what_the_whole_file_gives_there(bundles: Path) -> None:
     """A region whose segments lie where those of the whole file do: three quarters of one apart."""
     model, audio = open_model(bundles / "ht", "cpu", threads=2), music(6.0)
     start, end = 1.75, 3.75  # a quarter of a segment behind the third, and the sixth, one's start
-    region = separate(model, audio, RATE, SeparateSettings(start=start, end=end))
-    whole = separate(model, audio, RATE)
+    region = separate(
+        model, audio, sample_rate=RATE, settings=SeparateSettings(start=start, end=end)
+    )
+    whole = separate(model, audio, sample_rate=RATE)
     for name, stem in region.items():
         part = whole[name][round(start * RATE) : round(end * RATE)]
         np.testing.assert_allclose(stem, part, atol=1e-5)
