@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from bandmate_export.storage import LARGEST_WHOLE, weight_bytes
 from bandmate_export.weights import Precision, channel_scales, codes, stored_as
 from bandmate_server.model.bundle import METADATA_KEY
-from bandmate_server.spec import ModelSpec
+from bandmate_server.spec import AnySpec
 from bandmate_training.networks.weights import SCALE_PREFIX
 
 OPSET = 20  # of ai.onnx
@@ -131,7 +131,7 @@ class Graph:
         return self.op("Shape", x, start=axis, end=axis + 1)
 
     def model(
-        self, spec: ModelSpec, inputs: Mapping[str, Shape], outputs: Mapping[str, tuple[str, Shape]]
+        self, spec: AnySpec, inputs: Mapping[str, Shape], outputs: Mapping[str, tuple[str, Shape]]
     ) -> onnx.ModelProto:
         """Return the finished model; a large one is checked when it is written.
 

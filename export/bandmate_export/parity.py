@@ -75,7 +75,7 @@ def compare(
                 expected = reference({k: torch.from_numpy(v) for k, v in feeds.items()})
             found = session.run(names, feeds)
             for name, have, want in zip(names, found, expected, strict=True):
-                rows.append(Row(graph, name, case, *_errors(have, want.numpy())))
+                rows.append(Row(graph, name, case, *errors(have, want.numpy())))
     return rows
 
 
@@ -189,7 +189,7 @@ def inputs(graph: str, spec: ModelSpec, case: Case) -> Arrays:
     }
 
 
-def _errors(found: Any, expected: NDArray[np.float32]) -> tuple[float, float]:
+def errors(found: Any, expected: NDArray[np.float32]) -> tuple[float, float]:
     """Return the largest and the relative error; infinite where shapes differ."""
     if found.shape != expected.shape:
         return math.inf, math.inf
