@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from bandmate_server.errors import SettingsError
+from bandmate_server.option_kinds import meant, shown
 from bandmate_server.options import (
     FORMAT,
     MAX_SEED,
@@ -147,7 +148,7 @@ def check_names(names: tuple[str, ...], known: tuple[str, ...]) -> None:
     """Raise SettingsError unless names are some of the model's stems, each once."""
     for name in names:
         if name not in known:
-            raise SettingsError(f"unknown stem {name!r}: this model knows {', '.join(known)}")
+            raise SettingsError(_unknown(name, known))
         if names.count(name) > 1:
             raise SettingsError(f"{name} is named twice")
 
@@ -188,12 +189,16 @@ def check_stems(wanted: tuple[str, ...] | None, known: tuple[str, ...], other: s
         return list(range(len(known)))
     for name in wanted:
         if name not in (*known, other):
-            raise SettingsError(f"unknown stem {name!r}: this model knows {', '.join(known)}")
+            raise SettingsError(_unknown(name, known))
     found = [index for index, name in enumerate(known) if name in wanted]
     if not found:
         rest = f"{other!r} is what they leave" if wanted else "none are asked for"
         raise SettingsError(f"name at least one stem of {', '.join(known)}: {rest}")
     return found
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    return f"unknown stem {shown(name)}: {meant(name, known)}this model knows {', '.join(known)}"
 
 
 def _fields_of(settings: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
