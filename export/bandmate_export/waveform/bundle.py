@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from bandmate_export.bundle import CARD, About, staged, write_manifest
 from bandmate_export.graph import Graph
 from bandmate_export.parity import LIMIT, errors
-from bandmate_export.storage import write_file, write_graph
+from bandmate_export.storage import write_graph
 from bandmate_export.waveform.htdemucs import htdemucs_outputs
 from bandmate_export.waveform.roformer import roformer_output
 from bandmate_export.weights import Precision
 from bandmate_server.errors import ExportError
-from bandmate_server.files import hash_file
+from bandmate_server.files import hash_file, write_whole
 from bandmate_server.model.graphs import SEPARATOR, graph_shapes
 from bandmate_server.spec import TransformSpec, WaveformSpec
 from bandmate_training.networks.waveform.htdemucs import HTDemucs
@@ -185,7 +185,7 @@ def export_waveform(
             "parity": [asdict(row) for row in rows],
         }
         write_manifest(folder, manifest)
-        write_file(folder / CARD, _card(about, spec, worst).encode())
+        write_whole(folder / CARD, _card(about, spec, worst))
     return manifest
 
 
