@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import onnx
@@ -21,6 +22,14 @@ from bandmate_server.model.mel import filter_bank
 from bandmate_server.model.model import Model
 from bandmate_server.model.opening import open_latent_model
 from bandmate_server.spec import MINI, PAPER, AnySpec, ModelSpec, WaveformSpec
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from bandmate_training.networks.waveform.htdemucs import HTDemucs
+    from bandmate_training.networks.waveform.roformer import RoFormer
+
+Network = TypeVar("Network", bound="Module")
 
 HEAD = replace(MINI, name="fake")
 PLAIN = replace(PAPER, name="fake-paper")
@@ -241,6 +250,53 @@ def paper_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def waveform_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fake bundle of waves: drums are a sixth of the mixture, vocals a third."""
     return write_bundle(tmp_path_factory.mktemp("bundles") / "fake-waves", WAVES)
+
+
+@pytest.fixture(scope="session")
+def htdemucs() -> HTDemucs:
+    """A small HTDemucs for segments of a second, its weights drawn at random."""
+    from bandmate_training.networks.waveform.htdemucs import HTDemucs, HTDemucsConfig
+
+    sources = ("drums", "bass", "other", "vocals", "guitar", "piano")
+    sizes = {"channels": 8, "bottom_channels": 32, "t_heads": 2, "t_layers": 2, "dconv_mode": 3}
+    return _drawn(lambda: HTDemucs(HTDemucsConfig(sources, segment=1.0, **sizes)))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def roformer() -> RoFormer:
+    """A small BS-RoFormer, likewise."""
+    from bandmate_training.networks.waveform.roformer import RoFormer, RoFormerConfig, split_bands
+
+    bands = split_bands((*[8] * 16, *[128] * 7, 1))
+    config = RoFormerConfig(bands, 1025, 1, 2, 16, 1, 1, 1, heads=2, dim_head=8)
+    return _drawn(lambda: RoFormer(config))
+
+
+def _drawn(make: Callable[[], Network]) -> Network:
+    """Return a network with every weight moved, so that no layer stays at its start."""
+    import torch
+
+    torch.manual_seed(0)
+    network = make()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.02 * torch.randn(weight.shape))
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def separator_bundles(
+    tmp_path_factory: pytest.TempPathFactory, htdemucs: HTDemucs, roformer: RoFormer
+) -> Path:
+    """A folder with both as bundles, `ht` and `bs`."""
+    from bandmate_export.bundle import About
+    from bandmate_export.waveform.bundle import WaveformNetwork, export_waveform
+
+    folder = tmp_path_factory.mktemp("waveform")
+    export_waveform(WaveformNetwork.of_htdemucs(htdemucs), folder / "ht", About("ht", "1", "MIT"))
+    source = WaveformNetwork(roformer, ("vocals",), 44_100, 44_100, hop=441)
+    export_waveform(source, folder / "bs", About("bs", "1", "unknown"))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from numbers import Real
 from typing import Any
 
 from bandmate_server.errors import SettingsError
-from bandmate_server.spec import OTHER, STEMS
 
 SHOWN = 80  # characters of a wrong value
 CLOCK = re.compile(r"(?:(\d+):)?(\d+):([0-5]?\d(?:\.\d*)?)")
@@ -207,18 +206,9 @@ class Stems(Kind):
         return "stems as in bass,drums, or a list of them"
 
     def parse(self, text: str) -> tuple[str, ...]:
-        """Return the stems of `drums,bass` in the usual order, each once.
-
-        Raises:
-            SettingsError: if a name is unknown, or none but `other` is given.
-        """
-        known = (*STEMS, OTHER)
-        names = {known_stem(part, known) for part in text.split(",") if part.strip()}
-        if not names & set(STEMS):
-            raise SettingsError(
-                f"name at least one of {', '.join(STEMS)} ({OTHER} is all the rest)"
-            )
-        return tuple(name for name in known if name in names)
+        """Return the stems of `drums,bass`, each once."""
+        words = (part.strip().lower() for part in text.split(","))
+        return tuple(dict.fromkeys(word for word in words if word))
 
     def _checked(self, value: Any) -> tuple[str, ...] | None:
         if isinstance(value, str):
@@ -236,9 +226,14 @@ def known_stem(text: str, known: tuple[str, ...]) -> str:
     name = text.strip().lower()
     if name in known:
         return name
+    hint = meant(name, known)
+    raise SettingsError(f"unknown stem {shown(name)}: {hint}There are {', '.join(known)}")
+
+
+def meant(name: str, known: tuple[str, ...]) -> str:
+    """Return a hint at the known stem that a name is most like, or ""."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise SettingsError(f"unknown stem {name!r}: {hint}There are {', '.join(known)}")
+    return f"did you mean {near[0]}? " if near else ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bandmate_server.errors import SettingsError
-from bandmate_server.option_kinds import Stems, shown
+from bandmate_server.option_kinds import Stems, meant, shown
 from bandmate_server.options import (
     FORMAT,
     MAX_SEED,
@@ -154,7 +154,7 @@ def check_names(names: tuple[str, ...], known: tuple[str, ...]) -> None:
     """Raise SettingsError unless names are some of the model's stems, each once."""
     for name in names:
         if name not in known:
-            raise SettingsError(f"unknown stem {name!r}: this model knows {', '.join(known)}")
+            raise SettingsError(_unknown(name, known))
         if names.count(name) > 1:
             raise SettingsError(f"{name} is named twice")
 
@@ -195,12 +195,16 @@ def check_stems(wanted: Sequence[str] | None, known: tuple[str, ...], other: str
         return list(range(len(known)))
     for name in wanted:
         if name not in (*known, other):
-            raise SettingsError(f"unknown stem {name!r}: this model knows {', '.join(known)}")
+            raise SettingsError(_unknown(name, known))
     found = [index for index, name in enumerate(known) if name in wanted]
     if not found:
         rest = f"{other!r} is what they leave" if wanted else "none are asked for"
         raise SettingsError(f"name at least one stem of {', '.join(known)}: {rest}")
     return found
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    return f"unknown stem {shown(name)}: {meant(name, known)}this model knows {', '.join(known)}"
 
 
 def _fields_of(settings: type, chosen: Mapping[str, Any]) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def export_waveform(
             "parity": [asdict(row) for row in rows],
         }
         write_manifest(folder, manifest)
-        write_whole(folder / CARD, _card(about, spec, worst), durable=True)
+        write_whole(folder / CARD, _card(about, spec, worst))
     return manifest
 
 

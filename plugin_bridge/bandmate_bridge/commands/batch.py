@@ -37,12 +37,13 @@ from bandmate_server.settings import (
     PartSettings,
     SeparateSettings,
     check_region,
+    check_stems,
     check_wanted,
     part_settings,
     separate_settings,
     take_seeds,
 )
-from bandmate_server.spec import OTHER, STEMS
+from bandmate_server.spec import OTHER
 
 
 def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
@@ -53,12 +54,12 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         BandmateError: if chains, model or output folder cannot be used.
         Cancelled: if the user stopped the work; the report is written all the same.
     """
-    plan, jobs = _plan(options)
+    found = bundle.load_bundle(bundle.find_bundle(options.model))
+    plan, jobs = _plan(options, found.spec.stems)
     if options.ray is not None:
         require_ray()
     left: list[Path] = []
     works = _works(options, left)
-    found = bundle.load_bundle(bundle.find_bundle(options.model))
     _check_chains(plan, options)
     with (
         folder_lock(plan.out),
@@ -88,17 +89,17 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     return 1 if failed else 0
 
 
-def _plan(options: argparse.Namespace) -> tuple[BatchPlan, int]:
-    """Return the plan and how many songs are done at a time."""
+def _plan(options: argparse.Namespace, stems: tuple[str, ...]) -> tuple[BatchPlan, int]:
+    """Return the plan, for a model of these stems, and how many songs are done at a time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jobs = options.jobs or cores or 1
     threads = 1 if options.ray else max(1, (cores or 1) // jobs)
     try:
-        settings = _settings(options)
+        settings = _settings(options, stems)
         check_template(options.template, settings.format)
     except SettingsError as error:
         raise UsageError(str(error)) from error
-    chains = read_chains(options.chains) if options.chains else None
+    chains = read_chains(options.chains, stems) if options.chains else None
     plan = BatchPlan(
         out=options.out.absolute(),
         template=options.template,
@@ -115,11 +116,13 @@ def _plan(options: argparse.Namespace) -> tuple[BatchPlan, int]:
         resume=options.resume,
         force=options.force,
     )
-    _check_stems(plan, chains)
+    _check_stems(plan, chains, stems)
     return plan, jobs
 
 
-def _settings(options: argparse.Namespace) -> SeparateSettings | PartSettings:
+def _settings(
+    options: argparse.Namespace, stems: tuple[str, ...]
+) -> SeparateSettings | PartSettings:
     """Return the settings of one take of the task.
 
     Raises:
@@ -132,7 +135,9 @@ def _settings(options: argparse.Namespace) -> SeparateSettings | PartSettings:
     if options.task == "add":
         if WANTED.name not in chosen:
             raise UsageError("--task add needs --stems: what to add, such as --stems piano")
-        check_wanted(chosen.pop(WANTED.name), STEMS)
+        check_wanted(chosen.pop(WANTED.name), stems)
+    else:
+        check_stems(chosen.get(WANTED.name), stems, OTHER)
     for row in batch_options():
         if row.name in chosen and row.name not in rows:
             raise UsageError(f"{row.flag} has no meaning for --task {options.task}")
@@ -142,10 +147,10 @@ def _settings(options: argparse.Namespace) -> SeparateSettings | PartSettings:
     return settings
 
 
-def _check_stems(plan: BatchPlan, chains: Chains | None) -> None:
+def _check_stems(plan: BatchPlan, chains: Chains | None, stems: tuple[str, ...]) -> None:
     """Refuse chains for, and a mixdown without, stems that are not made."""
     if isinstance(plan.settings, SeparateSettings):
-        made = (*(plan.settings.stems or STEMS), OTHER)
+        made = (*(plan.settings.stems or stems), OTHER)
     else:
         made = plan.added
     for name in (*(chains.stems if chains else ()), *plan.minus):

@@ -14,6 +14,7 @@ from bandmate_bridge.terminal.console import print_json, print_result
 from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_server import open_model
 from bandmate_server.errors import ChainError, OutputError
+from bandmate_server.model.bundle import read_spec
 
 EXAMPLE = """\
 # Effect chains for `bandmate batch --chains`: a list of steps for each stem, and for the mix.
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    chains = read_chains(options.file)
+    chains = read_chains(options.file, read_spec(options.model).stems)
     separates = any(step.separate for _, _, step in chains.all_steps())
     with ChainHost(chains, open_model(options.model) if separates else None) as host:
         host.check()

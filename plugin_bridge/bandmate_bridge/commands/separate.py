@@ -24,7 +24,14 @@ from bandmate_server.errors import AudioError, BandmateError, Cancelled, Setting
 from bandmate_server.option_arguments import given
 from bandmate_server.options import TAKES, options_of
 from bandmate_server.separation.separators import separator_of
-from bandmate_server.settings import SeparateSettings, check_region, separate_settings, take_seeds
+from bandmate_server.settings import (
+    SeparateSettings,
+    check_region,
+    check_stems,
+    separate_settings,
+    take_seeds,
+)
+from bandmate_server.spec import OTHER
 
 if TYPE_CHECKING:
     from bandmate_server.model.opening import AnyModel
@@ -42,6 +49,10 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     _refuse_same_names(options.inputs, options.out)
     check_name(options.out)
     model = open_model(options.model, device=options.device, threads=options.threads)
+    try:
+        check_stems(takes[0].stems, model.spec.stems, OTHER)
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
     for warning in model.warnings:
         print_warning(warning)
     if len(takes) > 1 and not separator_of(model).uses_seed(model, takes[0]):

@@ -30,7 +30,6 @@ from bandmate_server.errors import ChainError
 from bandmate_server.spec import OTHER, STEMS
 
 MIX = "mix"
-TARGETS = (*STEMS, OTHER, MIX)
 Place = tuple[str | int, ...]  # of a value: ("guitar", 0, "drive_db")
 KINDS = ("effect", "plugin", "separate")
 PLUGIN_KEYS = ("plugin", "plugin_name", "parameters", "preset", "raw_state")
@@ -83,8 +82,8 @@ class Chains:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """Return the stems that have a chain, in the model's order."""
-        return tuple(name for name in (*STEMS, OTHER) if name in self.steps)
+        """Return the stems that have a chain, in the file's order."""
+        return tuple(name for name in self.steps if name != MIX)
 
     def tail_frames(self, rate: int) -> int:
         """Return the tail's length at a rate."""
@@ -108,8 +107,12 @@ class Chains:
         return digest.hexdigest()
 
 
-def read_chains(path: Path) -> Chains:
+def read_chains(path: Path, stems: tuple[str, ...] = STEMS) -> Chains:
     """Read and check a chains file; paths in it are relative to its folder.
+
+    Args:
+        path: of the file.
+        stems: that the model knows, without `other`.
 
     Raises:
         ChainError: naming file, step, what is wrong and what was perhaps meant.
@@ -120,16 +123,19 @@ def read_chains(path: Path) -> Chains:
         raise ChainError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ChainError(f"{path} is not text (UTF-8)") from error
-    return parse_chains(text, path.parent, str(path))
+    return parse_chains(text, path.parent, str(path), stems)
 
 
-def parse_chains(text: str, folder: Path, name: str = "chains") -> Chains:
+def parse_chains(
+    text: str, folder: Path, name: str = "chains", stems: tuple[str, ...] = STEMS
+) -> Chains:
     """Return what a chains text says.
 
     Args:
         text: TOML.
         folder: that relative paths in it start from.
         name: what errors call it.
+        stems: that the model knows, without `other`.
 
     Raises:
         ChainError: naming the step, what is wrong and what was perhaps meant.
@@ -140,7 +146,7 @@ def parse_chains(text: str, folder: Path, name: str = "chains") -> Chains:
         end = f"at line {text.count(chr(10)) + 1}, the end"
         message = str(error).replace("at end of document", end)
         raise ChainError(f"{name} is not valid TOML: {message}") from error
-    return _Checker(name, folder).chains(values)
+    return _Checker(name, folder, (*stems, OTHER)).chains(values)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -159,8 +165,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 class _Checker:
     """Turns TOML values into Chains, or says in which step they are wrong."""
 
-    def __init__(self, name: str, folder: Path):
+    def __init__(self, name: str, folder: Path, stems: tuple[str, ...]):
         self._name, self._folder = name, folder
+        self._stems, self._targets = stems, (*stems, MIX)
 
     def chains(self, values: dict[str, Any]) -> Chains:
         settings: dict[str, float] = {}
@@ -168,10 +175,11 @@ class _Checker:
         for key, value in values.items():
             if key in SETTINGS:
                 settings[key] = float(self._value((key,), key, value, SETTINGS[key]))
-            elif key in TARGETS:
+            elif key in self._targets:
                 steps[key] = self._steps(key, value)
             else:
-                raise self._wrong((key,), f"unknown {key!r}: {nearest(key, [*TARGETS, *SETTINGS])}")
+                known = [*self._targets, *SETTINGS]
+                raise self._wrong((key,), f"unknown {key!r}: {nearest(key, known)}")
         return Chains(steps, **settings)
 
     def _steps(self, target: str, value: Any) -> tuple[ChainStep, ...]:
@@ -242,8 +250,8 @@ class _Checker:
 
     def _separate(self, path: Place, step: dict[str, Any]) -> ChainStep:
         stem = step["separate"]
-        if stem not in (*STEMS, OTHER):
-            hint = nearest(stem, (*STEMS, OTHER))
+        if stem not in self._stems:
+            hint = nearest(stem, self._stems)
             raise self._wrong((*path, "separate"), f"unknown stem {stem!r}: {hint}")
         extra = [key for key in step if key != "separate"]
         if extra:

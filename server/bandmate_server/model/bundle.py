@@ -87,6 +87,19 @@ def find_bundle(name: str | Path) -> Path:
     raise BundleError(f"unknown model {str(name)!r}: not a folder, and installed are: {known}")
 
 
+def read_spec(name: str | Path) -> AnySpec:
+    """Return what a bundle's manifest says of its model, without a look at its files.
+
+    Raises:
+        BundleError: if there is no such bundle, or its manifest is damaged.
+    """
+    path = find_bundle(name) / MANIFEST
+    try:
+        return spec_from_json(_read_manifest(path)["spec"])
+    except (KeyError, ValueError) as error:
+        raise BundleError(f"{path} is not a bundle's manifest: {error}") from error
+
+
 def load_bundle(name: str | Path) -> Bundle:
     """Read a bundle and check it: manifest, files, hashes, and what each file says it is.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bandmate_server.errors import ServerError
+from bandmate_server.errors import BundleError, ServerError
 from bandmate_server.files import write_json
 from bandmate_server.jobs.allow_file import AskedFolders
 from bandmate_server.jobs.allowed_files import AllowedFolders, ServerFiles
@@ -19,6 +19,7 @@ from bandmate_server.jobs.queue import JobQueue
 from bandmate_server.jobs.store import JobStore
 from bandmate_server.jobs.worker import WorkerSettings
 from bandmate_server.jobs.worker_process import WorkerProcess
+from bandmate_server.model.bundle import read_spec
 from bandmate_server.osc.announcer import Announcer
 from bandmate_server.osc.connections import Datagrams, TcpConnections
 from bandmate_server.osc.endpoints import Address, Endpoint, open_endpoints
@@ -27,6 +28,7 @@ from bandmate_server.osc.network import DEFAULT_HOST, DEFAULT_PORT, is_loopback
 from bandmate_server.osc.peers import UdpPeer
 from bandmate_server.osc.service import Service, ServiceDependencies
 from bandmate_server.osc.transfers import Transfers
+from bandmate_server.spec import STEMS
 from bandmate_server.version import bandmate_version
 
 TICK_SECONDS = 0.1
@@ -122,6 +124,7 @@ class Server:
             ServerFiles(self._workdir, self._allowed),
             Transfers(self._workdir),
             self._engine,
+            self._stems,
             settings.token,
             self._reach,
             self._idle,
@@ -186,6 +189,13 @@ class Server:
     def _engine(self) -> tuple[str, str]:
         providers = dict.fromkeys(worker.provider for worker in self._workers)
         return self._workers[0].model, ",".join(providers)
+
+    def _stems(self) -> tuple[str, ...]:
+        """Return the model's stems; of one that is not there, the usual ones: its jobs say why."""
+        try:
+            return read_spec(self._settings.model).stems
+        except BundleError:
+            return STEMS
 
     def _worker(self, device: str) -> WorkerProcess:
         chosen = self._settings

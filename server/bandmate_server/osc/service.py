@@ -35,7 +35,6 @@ from bandmate_server.osc.protocol import (
 from bandmate_server.osc.routes import EVENTS, REQUESTS, Route, check_arguments
 from bandmate_server.osc.subscriptions import Reach, check_listener, look_up, reach_listener
 from bandmate_server.osc.transfers import Transfers
-from bandmate_server.spec import STEMS
 from bandmate_server.version import bandmate_version
 
 MAX_MESSAGE = 500  # characters of an error
@@ -54,6 +53,7 @@ class ServiceDependencies:
     """What the service works with.
 
     engine: returns the names of model and provider.
+    stems: returns those that the model knows.
     token: that every request must carry, or None.
     reach: returns whoever has a UDP address of a family, or None if no socket of ours can.
     idle: restarted by every request that asks for more than a look.
@@ -66,6 +66,7 @@ class ServiceDependencies:
     files: ServerFiles
     transfers: Transfers
     engine: Callable[[], tuple[str, str]]
+    stems: Callable[[], tuple[str, ...]]
     token: str | None
     reach: Reach
     idle: IdleClock
@@ -259,7 +260,7 @@ class Service:
         deps = self._deps
         job = deps.store.find(str(arguments["req"]), route.address)
         if job is None:
-            request = read_job(route.address, arguments, STEMS)
+            request = read_job(route.address, arguments, deps.stems())
             for file in request.files:
                 deps.files.resolve(file)
             if not self._has_audio(request, check_end):
