@@ -31,7 +31,7 @@ from bandmate_training.learning import vocoder_task
 from bandmate_training.networks.config import DenoiserConfig, VaeConfig, VocoderConfig
 from bandmate_training.data.dataset import Examples, find_tracks
 from bandmate_training.learning.denoiser_task import DenoiserTask
-from bandmate_training.learning.trainer import Options, Trainer
+from bandmate_training.learning.trainer import Trainer, TrainerOptions
 from bandmate_training.networks.vae import Vae
 from bandmate_training.learning.vae_task import VaeTask
 from bandmate_training.learning.vocoder_task import VocoderTask
@@ -58,7 +58,7 @@ for name, make in makers.items():
     for steps in (1, 3):  # the second run goes on from the first
         # Minutes: the first process wants to stop after one step of the last run.
         minutes = 0.0 if steps == 3 and rank == 0 else 5.0
-        options = Options(out / name, minutes, steps=10 if steps == 3 else 1, workers=0,
+        options = TrainerOptions(out / name, minutes, steps=10 if steps == 3 else 1, workers=0,
                           warmup=1, resume=steps == 3)
         if steps == 3:
             task = make()
@@ -68,7 +68,7 @@ for name, make in makers.items():
         gradients = {n: p.grad for n, p in task.model.named_parameters()}
         torch.save({"step": trainer.step, "gradients": gradients,
                     "weights": {k: m.state_dict() for k, m in task.modules().items()},
-                    "average": trainer.shadow.state_dict()}, out / f"{name}-{steps}-{rank}.pt")
+                    "average": trainer.ema_model.state_dict()}, out / f"{name}-{steps}-{rank}.pt")
 torch.distributed.destroy_process_group()
 """
 
@@ -102,7 +102,7 @@ def one_process(
 ) -> dict[str, Tensor]:
     """Return the gradients of the mean loss of both processes' first batches."""
     losses: list[Tensor] = []
-    monkeypatch.setattr(module, "descend", lambda loss, *_: losses.append(loss))
+    monkeypatch.setattr(module, "backward_and_step", lambda loss, *_: losses.append(loss))
     for rank in range(2):
         generator = step_generator(0, 0, rank)
         task.update(0, data[rank], generator, {name: torch.optim.SGD(task.model.parameters())})
