@@ -204,7 +204,9 @@ def check_stems(wanted: Sequence[str] | None, known: tuple[str, ...], other: str
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:
-    return f"unknown stem {shown(name)}: {meant(str(name), known)}this model knows {', '.join(known)}"
+    return (
+        f"unknown stem {shown(name)}: {meant(str(name), known)}this model knows {', '.join(known)}"
+    )
 
 
 def _fields_of(settings: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
