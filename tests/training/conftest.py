@@ -81,7 +81,7 @@ def other_system(tmp_path: Path, corpus: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def reference() -> Callable[[str], dict[str, npt.NDArray[np.generic]]]:
+def reference_arrays() -> Callable[[str], dict[str, npt.NDArray[np.generic]]]:
     """Read a file of the reference data."""
     beside = Path(__file__).parents[2].parent / "shared"
     folder = Path(os.environ.get("BANDMATE_SHARED", beside)) / "reference"

@@ -124,7 +124,7 @@ def test_context_fit_knows_true_stems_and_brings_shuffled_contexts_to_chance(
         write_true_stems(theirs, corpus, stem)
     options = ["--takes", "2", "--system", f"True={theirs}"]
     assert run("--table", "context-fit", *options) == 0
-    rows = {(r["task"], r["performer"]): r for r in figures(tmp_path, "context-fit")["rows"]}
+    rows = {(r["task"], r["generator"]): r for r in figures(tmp_path, "context-fit")["rows"]}
     drums = rows["drums to bass + guitar + piano", "True"]
     assert drums["onsets"] == rows["drums to bass + guitar + piano", "true stem"]["onsets"]
     assert drums["takes"] == 2 * drums["clips"]
@@ -143,7 +143,7 @@ def test_parts_are_judged_with_as_many_drafts_as_are_asked_for(run: Run, tmp_pat
         assert run("--table", "context-fit", "--clips", "3", "--drafts", count) == 0
         found = figures(tmp_path, "context-fit")
         assert f"--drafts {count}" in found["command"]
-        rows = [row for row in found["rows"] if row["performer"] == "fake"]
+        rows = [row for row in found["rows"] if row["generator"] == "fake"]
         harmony[count] = [(row["chroma"], row["onsets"], row["grid"]) for row in rows]
     assert harmony["1"] != harmony["3"]
 
@@ -214,7 +214,7 @@ def test_parts_are_measured_beside_true_stems_other_songs_and_noise(
     theirs = tmp_path / "theirs"
     write_true_stems(theirs, corpus, "B")
     assert run("--table", "parts", "--drafts", "1", "--system", f"True={theirs}") == 0
-    rows = {(row["stem"], row["performer"]): row for row in figures(tmp_path, "parts")["rows"]}
+    rows = {(row["stem"], row["generator"]): row for row in figures(tmp_path, "parts")["rows"]}
     true, copied, wrong = (rows["bass", name] for name in ("true stem", "True", "noise"))
     assert copied["chroma"] == pytest.approx(true["chroma"])
     assert copied["frechet"] == pytest.approx(0, abs=1e-6) and true["frechet"] is None

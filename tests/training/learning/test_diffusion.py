@@ -21,8 +21,8 @@ from bandmate_training.learning.diffusion import (
 Reference = Callable[[str], dict[str, npt.NDArray[np.float32]]]
 
 
-def test_schedule_is_the_references(reference: Reference) -> None:
-    expected = reference("schedule")
+def test_schedule_is_the_references(reference_arrays: Reference) -> None:
+    expected = reference_arrays("schedule")
     abar = alphas_cumprod(MINI.schedule)
     np.testing.assert_allclose(abar.numpy(), expected["alphas_cumprod"], rtol=1e-6)
     alpha, sigma = signal_and_noise(abar, torch.arange(1000))

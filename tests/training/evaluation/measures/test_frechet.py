@@ -20,8 +20,8 @@ def draw(count: int, seed: int, shift: float = 0.0, scale: float = 1.0) -> npt.N
     return values * scale + shift
 
 
-def test_distance_is_that_of_the_reference(reference: Reference) -> None:
-    misc = reference("misc")
+def test_distance_is_that_of_the_reference(reference_arrays: Reference) -> None:
+    misc = reference_arrays("misc")
     found = frechet_distance(misc["fd_a"], misc["fd_b"])
     assert found == pytest.approx(float(misc["fd"]), rel=1e-6)
 

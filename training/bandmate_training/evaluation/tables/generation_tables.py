@@ -95,7 +95,7 @@ def distance_table(
 
 
 def fit_table(fits: Sequence[FitResult]) -> str:
-    """Return a row per task and performer."""
+    """Return a row per task and generator."""
     header = ["part", "by", "clips", "takes", "harmony", "rhythm", "shuffled: harmony"]
     header += ["rhythm", "silent", "clipped", "diversity"]
     rows = []
@@ -111,7 +111,7 @@ def fit_table(fits: Sequence[FitResult]) -> str:
 
 
 def part_table(parts: Sequence[PartFigures]) -> str:
-    """Return a row per stem and performer."""
+    """Return a row per stem and generator."""
     header = ["part", "by", "clips", "chroma", "onsets", "FAD", "halves", "kernel", "clarity"]
     header += ["notes/s", "seconds", "at once"]
     rows = []
@@ -124,7 +124,7 @@ def part_table(parts: Sequence[PartFigures]) -> str:
 
 
 def grid_table(fits: Sequence[FitResult]) -> str:
-    """Return a row per drum task and performer."""
+    """Return a row per drum task and generator."""
     rows = [
         [fit.task, fit.generator, *(number(100 * v, 1) for v in (fit.grid, fit.chance_grid))]
         for fit in fits

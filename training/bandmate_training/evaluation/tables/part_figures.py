@@ -24,7 +24,7 @@ NOISE = "noise"
 
 @dataclass(frozen=True)
 class PartFigures:
-    """What one performer's parts of one stem are; nan where a figure does not apply.
+    """What one generator's parts of one stem are; nan where a figure does not apply.
 
     chroma, onsets: mean agreement with the context: the correlation of pitch classes frame by
     frame, and of attacks; 1 is the same.
@@ -50,7 +50,7 @@ class PartFigures:
 
 @dataclass
 class Judged:
-    """What was measured of one performer's parts, one entry per clip."""
+    """What was measured of one generator's parts, one entry per clip."""
 
     chroma: list[float] = field(default_factory=list)
     onsets: list[float] = field(default_factory=list)
