@@ -11,6 +11,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from bandmate_bridge.batch.plan import BatchPlan, Work
@@ -46,9 +47,13 @@ class SongActor:
         """Return what the model has to say."""
         return list(self._model.warnings)
 
-    def run(self, work: Work) -> Outcome:
-        """Do one unit of work."""
-        return do_work(self._plan, work, self._model, lambda share: None)
+    def run(self, work: Work, again: bool = False) -> Outcome:
+        """Do one unit of work; `again` if a worker was lost that may have finished it."""
+        plan = replace(self._plan, resume=self._plan.resume or again)
+        outcome = do_work(plan, work, self._model, lambda share: None)
+        if outcome.state == "skipped" and not self._plan.resume:
+            outcome.state = "done"
+        return outcome
 
 
 def run_ray(
@@ -161,7 +166,8 @@ class _ActorPool:
             self._done(index, answer)
         if self._waiting:
             index = self._waiting.popleft()
-            self._at[actor.run.remote(self._works[index])] = (actor, index)
+            again = self._tries[index] > 0
+            self._at[actor.run.remote(self._works[index], again)] = (actor, index)
 
     def _replace(self, index: int | None, error: Exception) -> None:
         """Give a lost worker's work to another, and start a worker in its place."""
