@@ -108,13 +108,14 @@ def run(args: argparse.Namespace, network: str) -> int:
         task.model.compile()
     tracks = find_tracks(args.corpus, "train", shortest=2 * samples)
     data = Examples(tracks, args.batch, samples, args.seed, MIXING[network])
-    finished = Trainer(task, ema_model, _options(args)).run(data)
+    finished = Trainer(task, ema_model, trainer_options(args)).run(data)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return 0 if finished else 130
 
 
-def _options(args: argparse.Namespace) -> TrainerOptions:
+def trainer_options(args: argparse.Namespace) -> TrainerOptions:
+    """Return the trainer's options of a command line."""
     return TrainerOptions(
         out=args.out,
         minutes=args.minutes,

@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from bandmate_server.errors import SettingsError
 from bandmate_server.spec import NOTES
-from bandmate_training.learning.trainer import Trainer, TrainerOptions, TrainingTask
+from bandmate_training.learning.command import trainer_options
+from bandmate_training.learning.trainer import Trainer, TrainingTask
 from bandmate_training.networks.checkpoint_file import CHECKPOINT
 from bandmate_training.notes.config import NOTE_DECODER, NOTE_DENOISER, TRANSCRIBER
 from bandmate_training.notes.data.dataset import NoteWindows
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace, network: str) -> int:
     torch.set_flush_denormal(True)  # silence must not be slower than sound
     task, data = _MAKERS[network](args)
     shadow = copy.deepcopy(task.model)
-    return 0 if Trainer(task, shadow, _options(args)).run(data) else 130
+    return 0 if Trainer(task, shadow, trainer_options(args)).run(data) else 130
 
 
 def _denoiser(args: argparse.Namespace) -> tuple[TrainingTask, Dataset[Any]]:
@@ -120,20 +121,3 @@ _MAKERS: dict[str, Callable[[argparse.Namespace], tuple[TrainingTask, Dataset[An
     "note-decoder": _decoder,
     "note-encoder": _encoder,
 }
-
-
-def _options(args: argparse.Namespace) -> TrainerOptions:
-    return TrainerOptions(
-        out=args.out,
-        minutes=args.minutes,
-        steps=args.steps,
-        cooldown=args.cooldown,
-        optimiser=args.optimiser,
-        learning_rate=args.learning_rate,
-        warmup=args.warmup,
-        average=args.average,
-        seed=args.seed,
-        workers=args.workers,
-        save_every=args.save_every,
-        resume=args.resume,
-    )
