@@ -232,7 +232,7 @@ def known_stem(text: str, known: tuple[str, ...]) -> str:
 
 def meant(name: str, known: tuple[str, ...]) -> str:
     """Return a hint at the known stem that a name is most like, or ""."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.65)
     return f"did you mean {near[0]}? " if near else ""
 
 
