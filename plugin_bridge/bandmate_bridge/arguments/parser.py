@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 
+from bandmate_bridge.arguments.config import add_config
 from bandmate_bridge.arguments.daw import add_daw
 from bandmate_bridge.arguments.models import add_models
 from bandmate_bridge.arguments.offline import add_batch, add_chains
@@ -18,6 +19,7 @@ COMMANDS = (
     add_separate,
     add_doctor,
     add_models,
+    add_config,
     add_parts,
     add_serve,
     add_send,
