@@ -214,8 +214,10 @@ FORCE = Option(
 )  # fmt: skip
 
 # Model and device.
-MODEL = Option(
-    "model", Text(4096, metavar="NAME|PATH"), "name or folder of a model", "mini",
+USUAL_MODEL = "mini"
+MODEL: Option[str | None] = Option(
+    "model", Text(4096, metavar="NAME|PATH"), "name or folder of a model", None,
+    unset=f"the one chosen for the task (`bandmate config`), or {USUAL_MODEL}",
     ways=HERE, goes="engine", group=ENGINE,
 )  # fmt: skip
 DEVICE: Option[Device] = Option(

@@ -15,6 +15,7 @@ from bandmate_bridge.terminal.pipes import PipedInputs
 from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server import add_files, fill_file, generate_files, open_model, vary_file
 from bandmate_server.errors import AudioError, SettingsError
+from bandmate_server.model.choice import model_for
 from bandmate_server.option_arguments import given
 from bandmate_server.options import CHANNELS, RATE, options_of
 from bandmate_server.settings import PartSettings, check_added, check_region, part_settings
@@ -41,7 +42,8 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         _check(options, stems, given)
         for path in (*given.values(), options.out):
             check_name(path)
-        model = open_model(options.model, device=options.device, threads=options.threads)
+        name = model_for(options.command, options.model)
+        model = open_model(name, device=options.device, threads=options.threads)
         for warning in model.warnings:
             print_warning(warning)
         with PipedInputs(options.out, print_note) as pipes:

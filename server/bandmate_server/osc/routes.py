@@ -62,7 +62,7 @@ REQUESTS = {
             "/bandmate/hello",
             "",
             "s:version s:model s:workdir s:provider",
-            "who is there; the provider is `starting` until the model is loaded",
+            "who is there; the models loaded, by commas; the provider is `starting` until one is",
         ),
         Route(
             "/bandmate/subscribe",
