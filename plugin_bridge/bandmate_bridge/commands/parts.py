@@ -15,7 +15,7 @@ from bandmate_bridge.terminal.pipes import PipedInputs
 from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server import add_files, fill_file, generate_files, open_model, vary_file
 from bandmate_server.errors import AudioError, SettingsError
-from bandmate_server.model.choice import model_for
+from bandmate_server.model.library.choice import model_for
 from bandmate_server.option_arguments import given
 from bandmate_server.options import CHANNELS, RATE, options_of
 from bandmate_server.settings import PartSettings, check_added, check_region, part_settings
