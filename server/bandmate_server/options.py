@@ -21,7 +21,7 @@ Render = Literal["mask", "vocoder"]
 Solver = Literal["ddim", "dpm"]
 Format = Literal["wav", "flac"]
 BitDepth = Literal["16", "24", "32f"]
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "coreml", "directml"]
 
 MAX_SEED = 2**63 - 1
 # Sixteen takes of a four-minute song are 7 GB of float stems and some minutes of every core,
@@ -223,7 +223,7 @@ MODEL: Option[str | None] = Option(
 DEVICE: Option[Device] = Option(
     "device",
     Choice(get_args(Device)),
-    "auto is the GPU if it can be used",
+    "auto is an NVIDIA GPU if it can be used, else cpu",
     "auto",
     ways=HERE,
     goes="engine",

@@ -74,3 +74,7 @@ def test_a_damaged_file_stops_what_goes_by_it_and_nothing_else(
     bandmate("separate", song, "--out", "a", *CPU).failed_with(1, str(file), "model.separate is 5")
     assert bandmate("separate", song, "--out", "a", "--model", "fake", *CPU).status == 0
     assert bandmate("models", "list").status == 0
+    ran = bandmate("doctor")
+    assert ran.status == 1
+    assert "model.separate is 5" in ran.errors[-1]
+    assert "recommended for memory" in ran.out

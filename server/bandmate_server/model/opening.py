@@ -26,7 +26,7 @@ def open_model(
 
     Args:
         name: of an installed bundle, or its folder.
-        device: "auto", "cpu" or "cuda".
+        device: a word of `options.DEVICE`.
         threads: of ONNX Runtime, at most one for each processor; None takes the physical cores.
 
     Raises:
