@@ -15,7 +15,16 @@ from bandmate_server.option_arguments import (
     option_type,
 )
 from bandmate_server.option_kinds import Whole
-from bandmate_server.options import DEVICE, ENGINE, JSON, MODEL, PRINTED, THREADS, Task, options_of
+from bandmate_server.options import (
+    DEVICE,
+    ENGINE,
+    JSON,
+    MODEL,
+    PRINTED,
+    THREADS,
+    Task,
+    options_of,
+)
 from bandmate_server.osc.network import DEFAULT_HOST, DEFAULT_PORT
 
 ENSURED_IDLE = 3600  # s

@@ -16,6 +16,7 @@ from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server import open_model
 from bandmate_server.errors import AudioError, SettingsError
 from bandmate_server.model.bundle import read_spec
+from bandmate_server.model.library.choice import model_for
 from bandmate_server.option_arguments import given
 from bandmate_server.options import options_of
 from bandmate_server.parts.files import write_part
@@ -36,11 +37,12 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         Cancelled: if the user stopped the work.
     """
     try:
+        name = model_for(options.command, options.model)
         settings = _settings(options)
-        task, files = _task(options, settings)
+        task, files = _task(options, settings, name)
         for path in (*files.values(), options.out):
             check_name(path)
-        model = open_model(options.model, device=options.device, threads=options.threads)
+        model = open_model(name, device=options.device, threads=options.threads)
         for warning in model.warnings:
             print_warning(warning)
         with PipedInputs(options.out, print_note) as pipes:
@@ -61,13 +63,15 @@ def _settings(options: argparse.Namespace) -> PartSettings:
     return settings
 
 
-def _task(options: argparse.Namespace, settings: PartSettings) -> tuple[PartTask, dict[str, Path]]:
-    """Return the task and the files that are given, checked before a model is opened.
+def _task(
+    options: argparse.Namespace, settings: PartSettings, model: str
+) -> tuple[PartTask, dict[str, Path]]:
+    """Return the task and the files that are given, checked before the model is opened.
 
     Raises:
         SettingsError: if the command makes no sense.
     """
-    stems = read_spec(options.model).stems
+    stems = read_spec(model).stems
     chosen, found = read_subject(options, stems)
     for role, paths in found.items():
         if len(paths) > 1:

@@ -84,9 +84,9 @@ class JobRequest:
             raise ValueError(f"not a request: {error}") from error
 
     @property
-    def task(self) -> str:
-        """The last part of the address."""
-        return self.address.rpartition("/")[2]
+    def task(self) -> Task:
+        """What its address asks for."""
+        return OPTIONS[self.address].task
 
     @property
     def mail(self) -> Mail | None:

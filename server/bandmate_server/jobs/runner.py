@@ -47,7 +47,7 @@ def run_job(
         BandmateError: saying what went wrong.
         Cancelled: `cancel` said so.
     """
-    request = JobRequest.from_json(read_json(folder / REQUEST))
+    request = read_request(folder)
     context = JobContext(model, request, folder, files, progress, cancel)
     try:
         shutil.rmtree(context.work, ignore_errors=True)
@@ -64,6 +64,11 @@ def run_job(
     finally:
         shutil.rmtree(context.work, ignore_errors=True)
     return found
+
+
+def read_request(folder: Path) -> JobRequest:
+    """Return what the job in a folder was asked for."""
+    return JobRequest.from_json(read_json(folder / REQUEST))
 
 
 def _separate(context: JobContext) -> tuple[int, list[Result]]:

@@ -69,7 +69,7 @@ REQUESTS = {
             "/bandmate/hello",
             "",
             "s:version s:model s:workdir s:provider",
-            "who is there; the provider is `starting` until the model is loaded",
+            "who is there; the models loaded, by commas; the provider is `starting` until one is",
         ),
         Route(
             "/bandmate/subscribe",
@@ -118,7 +118,7 @@ REQUESTS = {
             "/bandmate/status",
             "[s:job]",
             "s:job s:json",
-            'a job\'s state, stage, fraction, stems and error; "" lists all, and the stems',
+            'a job\'s state, stage, fraction, stems and error; "" lists all, and the stems by task',
         ),
         Route(
             "/bandmate/put",
