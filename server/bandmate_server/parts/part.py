@@ -134,7 +134,9 @@ class Part:
             for index in range(count):
                 yield self._silence(self.settings.seed + index)
             return
-        matcher = LoudnessMatcher(self.timeline, self.context_audio, self.stem_names, context)
+        matcher = LoudnessMatcher(
+            self.timeline, self.context_audio, self.model.spec.stems, self.stem_names, context
+        )
         self.context_lufs = matcher.context_lufs
         conditioning, init = self._condition(context)
         scorer = self._scorer(context)
