@@ -16,7 +16,7 @@ from bandmate_server.osc.framing import FrameSplitter, frame
 from bandmate_server.osc.protocol import Message, decode, encode
 
 RATE, SECONDS = 8_000, 2.0
-STEMS_BY_TASK = dict.fromkeys(TASKS, ["bass", "drums", "guitar", "piano"])
+STEMS_BY_TASK = {task: ["bass", "drums", "guitar", "piano"] for task in TASKS}
 STATUS = json.dumps({"jobs": [], "left_out": 0, "stems": STEMS_BY_TASK})
 
 COMMANDS = {
