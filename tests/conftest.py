@@ -253,6 +253,12 @@ def waveform_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def make_bundle() -> Callable[[Path, AnySpec], Path]:
+    """Return `write_bundle(folder, spec)`."""
+    return write_bundle
+
+
+@pytest.fixture(scope="session")
 def htdemucs() -> HTDemucs:
     """A small HTDemucs for segments of a second, its weights drawn at random."""
     from bandmate_training.networks.waveform.htdemucs import HTDemucs, HTDemucsConfig

@@ -10,7 +10,7 @@ from typing import Any
 
 from bandmate_server.errors import BundleError
 from bandmate_server.model.conditioning import rules_of
-from bandmate_server.model.devices import CPU
+from bandmate_server.model.devices import BY_PROVIDER, CUDA
 from bandmate_server.spec import AnySpec, ModelSpec, WaveformSpec
 
 Shapes = dict[str, tuple[int | None, ...]]  # name -> shape; None is a dynamic axis
@@ -20,6 +20,11 @@ SEPARATOR = "separator"  # of models with masks
 
 def open_session(file: Path, providers: tuple[str, ...], threads: int) -> Any:
     """Open one ONNX file.
+
+    Args:
+        file: the graph.
+        providers: in the order of preference, each with its options in `devices`.
+        threads: of the processor.
 
     Raises:
         BundleError: if ONNX Runtime refuses it.
@@ -31,13 +36,20 @@ def open_session(file: Path, providers: tuple[str, ...], threads: int) -> Any:
     options.log_severity_level = 3  # Errors; a fallback becomes our own warning.
     # Spinning threads would take the cores from the renderer between two runs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if providers[0] != CPU:
+    if providers[0] == CUDA:
         _load_libraries(onnxruntime)
+    accelerator = BY_PROVIDER.get(providers[0])
+    if accelerator and accelerator.in_turn:
+        options.enable_mem_pattern = False
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    with_options = [
+        (one, BY_PROVIDER[one].options if one in BY_PROVIDER else {}) for one in providers
+    ]
     onnxruntime.set_default_logger_severity(4)  # A provider that fails would write to stderr.
     try:
         # ONNX Runtime's own fallback would print to stdout.
         return onnxruntime.InferenceSession(
-            str(file), options, providers=list(providers), enable_fallback=0
+            str(file), options, providers=with_options, enable_fallback=0
         )
     except Exception as error:  # Its errors share no other base.
         why = first_line(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,16 @@ from bandmate_server.model.model import Model
 from bandmate_server.model.opening import open_latent_model
 from bandmate_server.option_arguments import add_option, add_value
 from bandmate_server.option_kinds import Whole
-from bandmate_server.options import DEVICE, MODEL, SEED, TAKES, THREADS
+from bandmate_server.options import DEVICE, MODEL, SEED, TAKES, THREADS, USUAL_MODEL
 from bandmate_server.settings import PartSettings
 from bandmate_server.spec import MEL, STEMS
 from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_playing
 from bandmate_training.evaluation.clips import Clip, choose_clips, find_folders
 from bandmate_training.evaluation.excerpts import Excerpt, Stems, mix, mono, read_excerpt
 from bandmate_training.evaluation.listen_page import Example, Sound, build_page
+from bandmate_training.evaluation.reporting import prepare, progress_bar
 from bandmate_training.evaluation.systems.engine_generators import bandmate_generator
 from bandmate_training.evaluation.systems.generators import StemGenerator
-from bandmate_training.evaluation.tables.report import prepare, progress_bar
 
 EPILOG = """\
 Writes index.html, clips (Ogg Vorbis) and spectrograms to OUT. Open index.html in a browser.
@@ -46,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--song", type=Path, help="folder of one song: <stem>.wav or .flac")
     add("--out", type=Path, required=True, help="folder of the page, made if missing")
     add("--split", default="validation", help="default: validation")
-    add_option(parser, MODEL, words="bundle's name or folder")
+    usual = replace(MODEL, default=USUAL_MODEL)
+    add_option(parser, usual, words="bundle's name or folder")
     add(
         "--tracks",
         type=_names,
