@@ -11,7 +11,7 @@ import numpy as np
 
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.sources import Source
-from bandmate_server.audio.windows import cross_fade, find_region, plan_windows
+from bandmate_server.audio.windows import find_region, plan_windows
 from bandmate_server.diffusion.joint import Conditioning, InitLatents, PartSampler, Sampling
 from bandmate_server.errors import RegionError
 from bandmate_server.model.conditioning import rules_of
@@ -22,6 +22,7 @@ from bandmate_server.options import MAX_SECONDS
 from bandmate_server.parts.context import ContextInput, encode_windows, mixed, read_context
 from bandmate_server.parts.loudness_match import AppliedGain, LoudnessMatcher
 from bandmate_server.parts.ranking import WINDOW, ContextScorer
+from bandmate_server.parts.renderers import part_renderer
 from bandmate_server.parts.task import PartTask
 from bandmate_server.parts.timeline import Timeline
 from bandmate_server.progress import Monitor
@@ -31,7 +32,7 @@ from bandmate_server.spec import BACKING
 OVERLAP = 1 / 16  # of a window, between neighbours at least: 0.64 s
 DRAFT_STRIDE = 0x9E3779B97F4A7C15  # between drafts' seeds: no take has such neighbours
 SHORTEST = 0.25  # of a window, that are made at least
-VOICING = 0.2  # share of a draft's time in which its latents become waves
+RENDERING = 0.2  # share of a draft's time in which its latents become waves
 DEFAULTS = {
     "learnt": {"steps": 4, "solver": "dpm", "guidance": 6.0, "eta": 0.0, "drafts": 5},
     "mixture": {"steps": 50, "solver": "ddim", "guidance": 1.0, "eta": 1.0, "drafts": 1},
@@ -113,7 +114,7 @@ class Part:
         check_names(tuple(name for name in given if name != BACKING), spec.stems)
         task.check_given(given)
         task.check_settings(settings)
-        self.how = decide_sampling(self.model, settings)
+        self.how, self._render = decide_sampling(self.model, settings), part_renderer(self.model)
         self.context_audio = task.session(given)
         self.rate, self.channels = self.context_audio.rate, self.context_audio.channels
         rate, frames = self.rate, self.context_audio.frames
@@ -146,7 +147,9 @@ class Part:
             for index in range(count):
                 yield self._silence(self.settings.seed + index)
             return
-        matcher = LoudnessMatcher(self.timeline, self.context_audio, self.stem_names, context)
+        matcher = LoudnessMatcher(
+            self.timeline, self.context_audio, self.model.spec.stems, self.stem_names, context
+        )
         self.context_lufs = matcher.context_lufs
         conditioning, init = self._condition(context)
         scorer = self._scorer(context)
@@ -175,12 +178,12 @@ class Part:
                 conditioning,
                 self.layout,
                 how,
-                lambda x: report((1 - VOICING) * x),
+                lambda x: report((1 - RENDERING) * x),
                 init,
             )
             latents = sampler.latents()
-            voiced = self._voice(latents, lambda x: report(1 - VOICING + VOICING * x))
-            return Draft(latents, voiced)
+            waves = self._rendered(latents, lambda x: report(1 - RENDERING + RENDERING * x))
+            return Draft(latents, waves)
 
         drafts = map(draft, range(count))
         return next(drafts) if scorer is None else max(drafts, key=partial(self._fit, scorer))
@@ -315,22 +318,14 @@ class Part:
         hop, first, span = self.model.spec.latent_hop, self.layout.starts[0], self.timeline.span
         return slice(span.start // hop - first, math.ceil(span.stop / hop) - first)
 
-    def _voice(self, latents: FloatArray, report: Callable[[float], None]) -> dict[str, FloatArray]:
+    def _rendered(
+        self, latents: FloatArray, report: Callable[[float], None]
+    ) -> dict[str, FloatArray]:
         """Return stem -> wave (n,) of the wanted stems, from model time 0 on."""
-        spec, layout = self.model.spec, self.layout
-        rows = [spec.stems.index(name) for name in self.stem_names]
-
-        def pieces() -> Iterator[tuple[int, FloatArray]]:
-            for index, start in enumerate(layout.starts):
-                report(index / len(layout.starts))
-                first = start - layout.starts[0]
-                piece = latents[rows, :, first : first + layout.window]
-                waves = self.model.vocode(self.model.decode(np.ascontiguousarray(piece)))
-                yield start * spec.latent_hop, waves.T
-
-        lead = np.zeros((layout.starts[0] * spec.latent_hop, len(rows)), np.float32)
-        track = np.concatenate([lead, *cross_fade(pieces(), layout.overlap * spec.latent_hop)])
-        return {name: track[:, row] for row, name in enumerate(self.stem_names)}
+        rows = [self.model.spec.stems.index(name) for name in self.stem_names]
+        waves = self._render(self.model, latents[rows], self.layout, report)
+        waves = np.pad(waves, ((self.timeline.lead, 0), (0, 0)))
+        return {name: waves[:, row] for row, name in enumerate(self.stem_names)}
 
     def _levelled(self, waves: dict[str, FloatArray], matcher: LoudnessMatcher, seed: int) -> Take:
         """Bring every stem to its level and to the session's rate."""
