@@ -214,7 +214,6 @@ def _write_take(
         **asdict(part.how),
         "seed": take.seed,
         "take": index + 1,
-        "takes": part.settings.takes,
         "windows": len(part.layout.starts),
     }
     levels = {name: _describe_level(level) for name, level in take.levels.items()}

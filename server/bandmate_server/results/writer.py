@@ -119,7 +119,7 @@ class ResultWriter:
             files: that are whole.
             began: when the work on them did, by `time.perf_counter`.
             timings: seconds that stages took.
-            settings: as they were used, beside those that all tasks have.
+            settings: as they were used, where that is not as they were asked for.
             facts: what the manifest has of this task alone.
             warnings: what the user should know, beside the model's and the files'.
         """
@@ -132,10 +132,10 @@ class ResultWriter:
             "frames": job.written.frames,
             **describe_model(job.model),
             "settings": {
+                "start": None,
+                "end": None,
+                **{name: value for name, value in vars(chosen).items() if value is not None},
                 "stems": list(job.stem_names),
-                "start": chosen.start,
-                "end": chosen.end,
-                "format": chosen.format,
                 "bit_depth": chosen.stored_bit_depth,
                 **settings,
             },
