@@ -253,6 +253,12 @@ def waveform_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def make_bundle() -> Callable[[Path, AnySpec], Path]:
+    """Return `write_bundle(folder, spec)`."""
+    return write_bundle
+
+
+@pytest.fixture(scope="session")
 def htdemucs() -> HTDemucs:
     """A small HTDemucs for segments of a second, its weights drawn at random."""
     from bandmate_training.networks.waveform.htdemucs import HTDemucs, HTDemucsConfig
@@ -294,7 +300,7 @@ def separator_bundles(
 
     folder = tmp_path_factory.mktemp("waveform")
     export_waveform(WaveformNetwork.of_htdemucs(htdemucs), folder / "ht", About("ht", "1", "MIT"))
-    source = WaveformNetwork(roformer, ("vocals",), 44_100, 44_100, hop=441)
+    source = WaveformNetwork((roformer,), ("vocals",), 44_100, 44_100, hop=441)
     export_waveform(source, folder / "bs", About("bs", "1", "unknown"))
     return folder
 

@@ -126,7 +126,7 @@ LAYERS = {
         "commands",
         "batch",
         "launch",
-        "arguments client daw host sound terminal",
+        "arguments client daw fetch host sound terminal",
     ),
     "bandmate_training": (
         "__main__",

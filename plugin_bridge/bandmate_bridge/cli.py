@@ -21,7 +21,7 @@ from bandmate_server.errors import BandmateError, Cancelled
 
 DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
 PARTS = ("add", "fill", "vary", "generate")
-TOLD = ("doctor", "models", "chains", "daw", "send")  # whose result is what they print
+TOLD = ("doctor", "models", "config", "chains", "daw", "send")  # whose result is what they print
 MODULES = {  # command -> the module whose `run` does it
     "separate": "separate",
     **dict.fromkeys(PARTS, "parts"),
@@ -34,6 +34,7 @@ MODULES = {  # command -> the module whose `run` does it
     "play": "play",
     "doctor": "doctor",
     "models": "models",
+    "config": "config",
 }
 
 

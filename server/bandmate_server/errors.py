@@ -16,6 +16,7 @@ BandmateError
 ├── ExportError      an exported graph does not compute what its network does
 ├── ProtocolError    bytes that are not the OSC that this server speaks
 ├── RequestError     a request that is not accepted; its code says of what kind the trouble is
+├── DownloadError    a published file cannot be fetched, or is not what was published
 ├── ServerError      the server refused, failed, or does not answer (seen by a client)
 └── Cancelled        the user stopped the work
 
@@ -96,6 +97,10 @@ class RequestError(BandmateError):
     def __init__(self, code: int, message: str):
         super().__init__(message)
         self.code = code
+
+
+class DownloadError(BandmateError):
+    """A published file cannot be fetched, or is not what was published."""
 
 
 class ServerError(BandmateError):

@@ -23,6 +23,11 @@ def data_folder() -> Path:
     return platformdirs.user_data_path("bandmate", appauthor=False)
 
 
+def cache_folder() -> Path:
+    """Return the folder of what can be fetched again; on Linux ~/.cache/bandmate."""
+    return platformdirs.user_cache_path("bandmate", appauthor=False)
+
+
 def write_whole(
     path: Path,
     content: str | bytes | Callable[[BinaryIO], object],

@@ -21,7 +21,7 @@ Render = Literal["mask", "vocoder"]
 Solver = Literal["ddim", "dpm"]
 Format = Literal["wav", "flac"]
 BitDepth = Literal["16", "24", "32f"]
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "coreml", "directml"]
 
 MAX_SEED = 2**63 - 1
 # Sixteen takes of a four-minute song are 7 GB of float stems and some minutes of every core,
@@ -214,14 +214,16 @@ FORCE = Option(
 )  # fmt: skip
 
 # Model and device.
-MODEL = Option(
-    "model", Text(4096, metavar="NAME|PATH"), "name or folder of a model", "mini",
+USUAL_MODEL = "mini"
+MODEL: Option[str | None] = Option(
+    "model", Text(4096, metavar="NAME|PATH"), "name or folder of a model", None,
+    unset=f"the one chosen for the task (`bandmate config`), or {USUAL_MODEL}",
     ways=HERE, goes="engine", group=ENGINE,
 )  # fmt: skip
 DEVICE: Option[Device] = Option(
     "device",
     Choice(get_args(Device)),
-    "auto is the GPU if it can be used",
+    "auto is an NVIDIA GPU if it can be used, else cpu",
     "auto",
     ways=HERE,
     goes="engine",

@@ -240,7 +240,8 @@ def test_doctor_tells_what_is_used_and_why_anything_is_not(bandmate: Callable[..
 def test_doctor_in_words(bandmate: Callable[..., Any]) -> None:
     ran = bandmate("doctor", "--model", "fake", "--device", "cpu", "--threads", "1")
     assert ran.status == 0, ran.errors
-    for word in ("devices", "cpu: used", "cuda: ", "models", "used: fake", "RTF"):
+    words = ("devices", "cpu: used", "cuda: ", "coreml: ", "directml: ", "models", "used: fake")
+    for word in (*words, "  separate: mini", "recommended for memory", "RTF"):
         assert word in ran.out
 
 
@@ -261,7 +262,7 @@ def test_wanting_cuda_where_there_is_none_warns_and_goes_on(
         pytest.skip("this machine has CUDA")
     assert ran.status == 0
     assert len(ran.errors) == 1
-    assert ran.errors[0].startswith("bandmate: warning: CUDA")
+    assert ran.errors[0].startswith("bandmate: warning: cuda was asked for but ")
 
 
 def test_models_list_names_what_is_there(bandmate: Callable[..., Any]) -> None:

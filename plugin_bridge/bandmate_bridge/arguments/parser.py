@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 
+from bandmate_bridge.arguments.config import add_config
 from bandmate_bridge.arguments.daw import add_daw
+from bandmate_bridge.arguments.models import add_models
 from bandmate_bridge.arguments.offline import add_batch, add_chains
 from bandmate_bridge.arguments.parsing import Parser
 from bandmate_bridge.arguments.parts import add_parts
-from bandmate_bridge.arguments.separate import add_doctor, add_models, add_separate
+from bandmate_bridge.arguments.separate import add_doctor, add_separate
 from bandmate_bridge.arguments.server import add_send, add_serve
 from bandmate_bridge.arguments.sound import add_capture, add_play
 
@@ -17,6 +19,7 @@ COMMANDS = (
     add_separate,
     add_doctor,
     add_models,
+    add_config,
     add_parts,
     add_serve,
     add_send,

@@ -1,12 +1,12 @@
-"""The command lines of `bandmate separate`, `doctor` and `models`."""
+"""The command lines of `bandmate separate` and `doctor`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from bandmate_bridge.arguments.parsing import Commands, add_command, add_dawproject, add_printed
-from bandmate_server.option_arguments import add_option, add_options
-from bandmate_server.options import ENGINE, FORCE, in_group, options_of
+from bandmate_server.option_arguments import add_options
+from bandmate_server.options import ENGINE, in_group, options_of
 
 SEPARATE_HELP = """\
 examples:
@@ -22,12 +22,6 @@ DOCTOR_HELP = """\
 examples:
   bandmate doctor
   bandmate doctor --device cuda --json
-"""
-MODELS_HELP = """\
-examples:
-  bandmate models list
-  bandmate models verify mini
-  bandmate models add ~/Downloads/big-model
 """
 
 
@@ -59,17 +53,3 @@ def add_doctor(commands: Commands) -> None:
     )
     add_options(parser, in_group(ENGINE))
     add_printed(parser)
-
-
-def add_models(commands: Commands) -> None:
-    """Add `bandmate models` to the command line."""
-    parser = add_command(commands, "models", "list, verify and add models", MODELS_HELP)
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|verify|add")
-    listing = actions.add_parser("list", help="the models that can be named")
-    verify = actions.add_parser("verify", help="check hashes, graphs and shapes")
-    verify.add_argument("models", nargs="*", metavar="NAME|PATH", help="default: all")
-    add = actions.add_parser("add", help="verify a model's folder and copy it to your models")
-    add.add_argument("path", type=Path, metavar="PATH", help="a folder with a bundle.json")
-    add_option(add, FORCE, words="replace a model of the same name")
-    for action in (listing, verify, add):
-        add_printed(action)

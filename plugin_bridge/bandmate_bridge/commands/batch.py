@@ -31,6 +31,7 @@ from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server import open_model
 from bandmate_server.errors import Cancelled, SettingsError
 from bandmate_server.model import bundle
+from bandmate_server.model.library.choice import model_for
 from bandmate_server.option_arguments import given
 from bandmate_server.options import TAKES, WANTED
 from bandmate_server.settings import (
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         BandmateError: if chains, model or output folder cannot be used.
         Cancelled: if the user stopped the work; the report is written all the same.
     """
+    options.model = model_for(options.task, options.model)
     found = bundle.load_bundle(bundle.find_bundle(options.model))
     plan, jobs = _plan(options, found.spec.stems)
     if options.ray is not None:

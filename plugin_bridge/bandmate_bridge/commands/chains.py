@@ -15,6 +15,7 @@ from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_server import open_model
 from bandmate_server.errors import ChainError, OutputError
 from bandmate_server.model.bundle import read_spec
+from bandmate_server.model.library.choice import model_for
 
 EXAMPLE = """\
 # Effect chains for `bandmate batch --chains`: a list of steps for each stem, and for the mix.
@@ -60,9 +61,10 @@ def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    chains = read_chains(options.file, read_spec(options.model).stems)
+    name = model_for("separate", options.model)
+    chains = read_chains(options.file, read_spec(name).stems)
     separates = any(step.separate for _, _, step in chains.all_steps())
-    with ChainHost(chains, open_model(options.model) if separates else None) as host:
+    with ChainHost(chains, open_model(name) if separates else None) as host:
         host.check()
     steps = {target: [step.title for step in found] for target, found in chains.steps.items()}
     if options.json:

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from bandmate_bridge.commands import models
+from bandmate_bridge.commands import models, recommend
 from bandmate_bridge.terminal.console import print_error, print_json, print_result, print_warning
 from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_server import open_model, separate
 from bandmate_server.errors import BandmateError
 from bandmate_server.model import bundle
-from bandmate_server.model.devices import device_report
+from bandmate_server.model.devices import ACCELERATORS, CPU, device_report
+from bandmate_server.model.library.choice import model_for, models_by_task
 
 RATE = 44_100  # Hz, of the music that the speed is measured on
-DEVICES = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda"}
+DEVICES = {CPU: "cpu"} | {one.provider: word for word, one in ACCELERATORS.items()}
 
 
 def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
@@ -37,12 +38,12 @@ def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
     return 0 if report["ok"] else 1
 
 
-def examine(model: str, device: str, threads: int | None) -> dict[str, Any]:
+def examine(model: str | None, device: str, threads: int | None) -> dict[str, Any]:
     """Return the whole report as JSON values.
 
     Args:
-        model: name or path of the model to try.
-        device: auto, cpu or cuda.
+        model: name or path of the model to try; None: the one that separates.
+        device: a word of `options.DEVICE`.
         threads: None for all cores.
     """
     report: dict[str, Any] = {
@@ -53,11 +54,14 @@ def examine(model: str, device: str, threads: int | None) -> dict[str, Any]:
         "devices": device_report(),
         "models": [models.describe(path, graphs=True) for path in bundle.list_bundles().values()],
         "model_folders": [str(folder) for folder in bundle.bundle_folders()],
+        "chosen": {},
         "used": None,
         "speed": None,
+        **recommend.report(recommend.this_machine()),
     }
     try:
-        report |= _tried(model, device, threads)
+        report["chosen"] = models_by_task()
+        report |= _tried(model_for("separate", model), device, threads)
     except BandmateError as error:
         report |= {"ok": False, "error": str(error)}
     return report
@@ -122,7 +126,10 @@ def _lines(report: dict[str, Any]) -> list[str]:
     lines = [versions, "devices"]
     for provider, reason in report["devices"]["reasons"].items():
         is_used = used is not None and used["provider"] == provider
-        lines.append(f"  {DEVICES.get(provider, provider)}: {'used' if is_used else reason}")
+        given = report["devices"]["options"].get(provider, {})
+        shown = f" ({', '.join(f'{key} {value}' for key, value in given.items())})" if given else ""
+        word = DEVICES.get(provider, provider)
+        lines.append(f"  {word}: {f'used{shown}' if is_used else reason}")
     lines.append("models")
     if used is not None and used["path"] not in [model["path"] for model in report["models"]]:
         lines.append(f"  used: {used['model']}, {used['path']}")
@@ -131,6 +138,9 @@ def _lines(report: dict[str, Any]) -> list[str]:
         lines.append(f"  {'used: ' if is_used else ''}{models.line(model)}")
     if not report["models"]:
         lines.append(f"  none in {', '.join(report['model_folders'])}")
+    lines.append("model for each task (`bandmate config`)")
+    lines += [f"  {task}: {name}" for task, name in report["chosen"].items()]
+    lines += recommend.lines(report)
     if speed is not None:
         lines.append("speed")
         lines.append(

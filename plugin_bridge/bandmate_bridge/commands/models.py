@@ -1,24 +1,35 @@
-"""`bandmate models list|verify|add`."""
+"""`bandmate models`."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bandmate_bridge.commands import weights
+from bandmate_bridge.fetch.install import remove
 from bandmate_bridge.terminal.console import print_error, print_json, print_result
 from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_server.errors import BandmateError, BundleError
 from bandmate_server.model import bundle
+from bandmate_server.model.library.catalogue import CATALOGUE, SPEEDS, PublishedModel
 
 
 def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
     """Do what is asked and return the exit status.
 
     Raises:
-        BandmateError: if a model cannot be added.
+        BandmateError: if a model cannot be had, added or removed.
     """
-    actions = {"list": _list, "verify": _verify, "add": _add}
+    actions = {
+        "list": _list,
+        "get": _get,
+        "import": _import,
+        "verify": _verify,
+        "add": _add,
+        "remove": _remove,
+    }
     return actions[options.action](options)
 
 
@@ -56,17 +67,63 @@ def line(model: dict[str, Any]) -> str:
 
 
 def _list(options: argparse.Namespace) -> int:
-    models = [describe(path, graphs=False) for path in bundle.list_bundles().values()]
+    found = bundle.list_bundles()
+    models = [describe(path, graphs=False) for path in found.values()]
+    more = [row for row in CATALOGUE if row.files and row.name not in found] if options.all else []
     if options.json:
         folders = [str(folder) for folder in bundle.bundle_folders()]
-        print_json({"command": "models list", "ok": True, "models": models, "folders": folders})
+        report = {"command": "models list", "ok": True, "models": models, "folders": folders}
+        available = {"available": [_offer(row) for row in more]} if options.all else {}
+        print_json(report | available)
         return 0
     for model in models:
         print_result(line(model))
     if not models:
         folders = [str(folder) for folder in bundle.bundle_folders()]
         print_result(f"no models in {', '.join(folders)}")
+    for text in _offers(more):
+        print_result(text)
     return 0
+
+
+def _offer(row: PublishedModel) -> dict[str, Any]:
+    facts = asdict(row)
+    files = [{"name": file.name, **asdict(file)} for file in row.files]
+    return facts | {"files": files, "download_bytes": row.download_bytes}
+
+
+def _offers(rows: list[PublishedModel]) -> list[str]:
+    """Return lines about models that can be had."""
+    if not rows:
+        return []
+    lines = ["", "to be had by `bandmate models get NAME`:"]
+    for row in rows:
+        size = f"{row.download_bytes / 1e6:.0f} MB" if row.download_bytes else "of unknown size"
+        note = f" ({row.licence_note})" if row.licence_note else ""
+        lines += [
+            f"  {row.name}: {row.words}",
+            f"      stems {', '.join(row.stems)} and other; for {', '.join(row.tasks)}",
+            f"      download {size}, installed {row.disk_mb} MB; {row.speed}: {SPEEDS[row.speed]}",
+            f"      licence of the weights: {row.weights_licence}{note}; code: {row.code_licence}",
+        ]
+    return lines
+
+
+def _get(options: argparse.Namespace) -> int:
+    path = weights.get(options.model, options.origin, force=options.force, quiet=options.quiet)
+    return _tell_of_new(path, options)
+
+
+def _import(options: argparse.Namespace) -> int:
+    path = weights.import_files(
+        options.files,
+        options.config,
+        options.name,
+        options.kind,
+        force=options.force,
+        quiet=options.quiet,
+    )
+    return _tell_of_new(path, options)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -88,10 +145,23 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _add(options: argparse.Namespace) -> int:
-    path = bundle.add_bundle(options.path, force=options.force)
+    return _tell_of_new(bundle.add_bundle(options.path, force=options.force), options)
+
+
+def _remove(options: argparse.Namespace) -> int:
+    path = remove(options.model)
+    if options.json:
+        print_json({"command": "models remove", "ok": True, "path": str(path)})
+    elif not options.quiet:
+        print_result(f"removed {path}")
+    return 0
+
+
+def _tell_of_new(path: Path, options: argparse.Namespace) -> int:
+    """Say which model was added to the user's own."""
     model = describe(path, graphs=False)
     if options.json:
-        print_json({"command": "models add", "ok": True, "model": model})
+        print_json({"command": f"models {options.action}", "ok": True, "model": model})
     elif not options.quiet:
         print_result(f"added {line(model)}")
     return 0

@@ -21,6 +21,7 @@ from bandmate_bridge.terminal.pipes import PipedInputs, input_name
 from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server import open_model, separate_file
 from bandmate_server.errors import AudioError, BandmateError, Cancelled, SettingsError
+from bandmate_server.model.library.choice import model_for
 from bandmate_server.option_arguments import given
 from bandmate_server.options import TAKES, options_of
 from bandmate_server.separation.separators import separator_of
@@ -48,7 +49,8 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     takes = _takes(options)
     _refuse_same_names(options.inputs, options.out)
     check_name(options.out)
-    model = open_model(options.model, device=options.device, threads=options.threads)
+    name = model_for("separate", options.model)
+    model = open_model(name, device=options.device, threads=options.threads)
     try:
         check_stems(takes[0].stems, model.spec.stems, OTHER)
     except SettingsError as error:

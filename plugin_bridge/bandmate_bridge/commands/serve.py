@@ -13,6 +13,7 @@ from bandmate_bridge.terminal.console import print_json, print_result, print_war
 from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_server.files import data_folder
 from bandmate_server.model.bundle import find_bundle
+from bandmate_server.model.library.choice import models_by_task
 from bandmate_server.osc.network import DEFAULT_PORT, show_address
 from bandmate_server.osc.server import Server, ServerSettings
 from bandmate_server.structured_log import start_logging
@@ -28,7 +29,8 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     """
     if options.ensure:
         return ensure(options, options.workdir or default_workdir())
-    find_bundle(options.model)
+    for name in models_by_task(options.model).values():
+        find_bundle(name)
     start_logging(options.verbose)
     settings = ServerSettings(
         workdir=options.workdir or default_workdir(),

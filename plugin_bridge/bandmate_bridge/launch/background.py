@@ -78,8 +78,9 @@ def start_server(options: argparse.Namespace, workdir: Path) -> Background:
 def _command(options: argparse.Namespace, workdir: Path) -> list[str]:
     command = [sys.executable, "-P", "-m", "bandmate_bridge.cli", "serve", "--json"]
     command += ["--workdir", str(workdir)]
-    model = Path(options.model)
-    command += ["--model", str(model.absolute() if len(model.parts) > 1 else model)]
+    if options.model is not None:
+        model = Path(options.model)
+        command += ["--model", str(model.absolute() if len(model.parts) > 1 else model)]
     command += ["--idle-timeout", str(options.idle_timeout or ENSURED_IDLE)]
     for name in PASSED_ON:
         value = getattr(options, name)

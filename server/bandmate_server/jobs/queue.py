@@ -165,7 +165,8 @@ class JobQueue:
         """Take a worker's message."""
         event = message["event"]
         if event == "ready":
-            _logger.info("model %s on %s", message["model"], message["provider"])
+            taken = f", {message['megabytes']} MB in use" if message["megabytes"] else ""
+            _logger.info("model %s on %s%s", message["model"], message["provider"], taken)
             for warning in message["warnings"]:
                 _logger.warning(warning)
         elif event == "unusable":

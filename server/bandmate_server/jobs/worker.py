@@ -4,7 +4,8 @@ A process of its own, so that the server answers at once however busy NumPy is, 
 a crash of the engine. Orders come as JSON lines on stdin, messages go out as JSON lines on stdout:
 
     in   {"do": job id}   {"cancel": job id}
-    out  {"event": "ready", "model", "provider", "warnings"}   {"event": "unusable", "error"}
+    out  {"event": "ready", "model", "provider", "warnings", "megabytes"}
+         {"event": "unusable", "error"}
          {"event": "progress", "job", "stage", "fraction"}
          {"event": "done", "job", "stems", "manifest"}
          {"event": "failed", "job", "error"}   {"event": "cancelled", "job"}
@@ -25,10 +26,14 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from bandmate_server.errors import BandmateError, Cancelled
+from bandmate_server.options import Task
 from bandmate_server.structured_log import start_logging
+
+if TYPE_CHECKING:
+    from bandmate_server.model.opening import AnyModel
 
 PROGRESS_SECONDS = 0.1
 
@@ -37,11 +42,15 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker is started with; `local`: the workdir's allow file counts too."""
+    """What a worker is started with.
+
+    model: of every task; None: for each the one that was chosen.
+    local: whether the workdir's allow file counts too.
+    """
 
     workdir: str
     allow: tuple[str, ...]
-    model: str
+    model: str | None
     device: str
     threads: int | None
     verbose: bool
@@ -59,7 +68,7 @@ class WorkerSettings:
 
 
 class Worker:
-    """Does jobs with one model, opened once.
+    """Does jobs, with models that stay open.
 
     Args:
         settings: folders and model.
@@ -70,7 +79,8 @@ class Worker:
         self._settings, self._out = settings, out
         self._jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._cancelled: set[str] = set()
-        self._model: Any = None
+        self._models: Any = None
+        self._is_ready = False
         self._last = ("", "", 0.0)
 
     def listen(self, orders: TextIO) -> None:
@@ -86,7 +96,7 @@ class Worker:
     def work(self) -> None:
         """Do jobs for ever."""
         with contextlib.suppress(BandmateError):
-            self._open_model()
+            self._open_model("separate")
         while True:
             self._do(self._jobs.get())
 
@@ -110,10 +120,10 @@ class Worker:
     def _run(self, job: str) -> dict[str, Any]:
         from bandmate_server.jobs.allow_file import read_allow_file
         from bandmate_server.jobs.allowed_files import AllowedFolders, ServerFiles
-        from bandmate_server.jobs.runner import run_job
+        from bandmate_server.jobs.runner import read_request, run_job
 
-        model = self._open_model()
         workdir = Path(self._settings.workdir)
+        model = self._open_model(read_request(workdir / "jobs" / job).task)
         later = read_allow_file(workdir).roots if self._settings.local else ()
         allowed = AllowedFolders([workdir, *map(Path, self._settings.allow), *later])
 
@@ -128,25 +138,28 @@ class Worker:
             lambda: job in self._cancelled,
         )
 
-    def _open_model(self) -> Any:
-        """Return the model, opened on first use and after a failure.
+    def _open_model(self, task: Task) -> Any:
+        """Return the model of a task, opened on first use and after a failure.
 
         Raises:
-            BandmateError: if it cannot be opened.
+            BandmateError: if it cannot be opened, or cannot do the task.
         """
-        if self._model is None:
-            from bandmate_server.model.opening import open_model
+        if self._models is None:
+            from bandmate_server.jobs.held_models import HeldModels
 
             wanted = self._settings
-            try:
-                model = open_model(wanted.model, wanted.device, wanted.threads)
-            except BandmateError as error:
+            self._models = HeldModels(wanted.model, wanted.device, wanted.threads, self._ready)
+        try:
+            return self._models.model_of(task)
+        except BandmateError as error:
+            if not self._is_ready:
                 self._say("unusable", error=str(error))
-                raise
-            self._model = model
-            name, warnings = model.bundle.name, list(model.warnings)
-            self._say("ready", model=name, provider=model.provider, warnings=warnings)
-        return self._model
+            raise
+
+    def _ready(self, model: AnyModel, names: str, megabytes: int | None) -> None:
+        self._is_ready = True
+        facts = {"warnings": list(model.warnings), "megabytes": megabytes}
+        self._say("ready", model=names, provider=model.provider, **facts)
 
     def _progress(self, job: str, stage: str, fraction: float) -> None:
         before, now = self._last, time.monotonic()

@@ -31,7 +31,7 @@ class WorkerProcess:
 
     def __init__(self, settings: WorkerSettings, lock: int, message: OnEvent):
         self.job: str | None = None
-        self.model, self.provider = settings.model, "starting"
+        self.model, self.provider = "", "starting"
         self._settings, self._lock, self._message = settings, lock, message
         self._process: asyncio.subprocess.Process | None = None
         self._listener: asyncio.Task[None] | None = None

@@ -16,6 +16,57 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 @dataclass(frozen=True)
+class Accelerator:
+    """A provider of ONNX Runtime beside the processor, with what it is given.
+
+    provider: its name there.
+    options: as ONNX Runtime documents them; all are text.
+    in_turn: whether it takes neither memory patterns nor parallel execution.
+    needs: what a machine without it lacks.
+    """
+
+    provider: str
+    options: dict[str, str]
+    needs: str
+    in_turn: bool = False
+
+
+# Source of the options: https://onnxruntime.ai/docs/execution-providers/, the page of each.
+ACCELERATORS: dict[str, Accelerator] = {
+    "cuda": Accelerator(
+        CUDA,
+        {
+            "device_id": "0",
+            # Memory grows by what is asked for, not by doubling: a DAW wants some of it.
+            "arena_extend_strategy": "kSameAsRequested",
+            # Lengths differ from song to song; trying all algorithms for each takes longer.
+            "cudnn_conv_algo_search": "HEURISTIC",
+            "do_copy_in_default_stream": "1",
+            "use_tf32": "0",  # Stems as close to the processor's as can be.
+        },
+        "NVIDIA's driver, and the libraries of `pip install 'bandmate[cuda]'`",
+    ),
+    "coreml": Accelerator(
+        "CoreMLExecutionProvider",
+        {
+            "ModelFormat": "MLProgram",
+            "MLComputeUnits": "ALL",
+            "RequireStaticInputShapes": "0",
+            "EnableOnSubgraphs": "0",
+        },
+        "macOS, whose onnxruntime has it",
+    ),
+    "directml": Accelerator(
+        "DmlExecutionProvider",
+        {"device_id": "0"},
+        "Windows, and `pip install onnxruntime-directml` in the place of onnxruntime-gpu",
+        in_turn=True,
+    ),
+}
+BY_PROVIDER = {one.provider: one for one in ACCELERATORS.values()}
+
+
+@dataclass(frozen=True)
 class Choice:
     """The provider to try, and what to tell the user about it."""
 
@@ -27,7 +78,7 @@ def choose_device(device: str) -> Choice:
     """Choose the provider for a device word.
 
     Args:
-        device: "auto" takes CUDA where it is there; "cuda" warns where it is not.
+        device: "auto" takes CUDA where it is there; a named one that is not is warned of.
 
     Raises:
         DeviceError: if the word is unknown.
@@ -36,20 +87,29 @@ def choose_device(device: str) -> Choice:
         raise DeviceError(f"unknown device {device!r}: expected {', '.join(get_args(Device))}")
     if device == "cpu":
         return Choice(CPU)
-    missing = why_no_cuda()
+    word = "cuda" if device == "auto" else device
+    missing = why_not(word)
     if missing is None:
-        return Choice(CUDA)
-    warning = f"CUDA was asked for but {missing}: using the CPU"
-    return Choice(CPU, (warning,) if device == "cuda" else ())
+        return Choice(ACCELERATORS[word].provider)
+    warning = f"{word} was asked for but {missing}: using the CPU"
+    return Choice(CPU, () if device == "auto" else (warning,))
 
 
-def why_no_cuda() -> str | None:
-    """Return why CUDA cannot be tried, or None if ONNX Runtime, driver and GPU are there."""
+def why_not(word: str) -> str | None:
+    """Return why an accelerator cannot be tried, or None if ONNX Runtime and machine have it.
+
+    Args:
+        word: a key of ACCELERATORS.
+    """
     import onnxruntime
 
-    available = onnxruntime.get_available_providers()
-    if CUDA not in available:
-        return f"this onnxruntime {onnxruntime.__version__} offers only {', '.join(available)}"
+    wanted, available = ACCELERATORS[word], onnxruntime.get_available_providers()
+    if wanted.provider not in available:
+        offered = ", ".join(available)
+        version = onnxruntime.__version__
+        return f"this onnxruntime {version} offers only {offered} (it needs {wanted.needs})"
+    if wanted.provider != CUDA:
+        return None
     return _driver_problem("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
 
 
@@ -73,12 +133,16 @@ def device_report() -> dict[str, Any]:
     """Return what `bandmate doctor` shows of devices; see the keys."""
     import onnxruntime
 
-    missing = why_no_cuda()
+    reasons = {CPU: "always there"}
+    for word, accelerator in ACCELERATORS.items():
+        offered = "offered; proven when a model opens"
+        reasons[accelerator.provider] = why_not(word) or offered
     return {
         "onnxruntime": onnxruntime.__version__,
         "available": onnxruntime.get_available_providers(),
         "chosen": choose_device("auto").provider,
-        "reasons": {CPU: "always there", CUDA: missing or "offered; proven when a model opens"},
+        "reasons": reasons,
+        "options": {one.provider: one.options for one in ACCELERATORS.values()},
         "threads": count_cores(),
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bandmate_server.errors import BundleError
 from bandmate_server.model.conditioning import rules_of
-from bandmate_server.model.devices import CPU
+from bandmate_server.model.devices import BY_PROVIDER, CUDA
 from bandmate_server.spec import AnySpec, ModelSpec, WaveformSpec
 
 Shapes = dict[str, tuple[int | None, ...]]  # name -> shape; None is a dynamic axis
@@ -20,6 +20,11 @@ SEPARATOR = "separator"  # of models with masks
 
 def open_session(file: Path, providers: tuple[str, ...], threads: int) -> Any:
     """Open one ONNX file.
+
+    Args:
+        file: the graph.
+        providers: in the order of preference, each with its options in `devices`.
+        threads: of the processor.
 
     Raises:
         BundleError: if ONNX Runtime refuses it.
@@ -31,13 +36,20 @@ def open_session(file: Path, providers: tuple[str, ...], threads: int) -> Any:
     options.log_severity_level = 3  # Errors; a fallback becomes our own warning.
     # Spinning threads would take the cores from the renderer between two runs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if providers[0] != CPU:
+    if providers[0] == CUDA:
         _load_libraries(onnxruntime)
+    accelerator = BY_PROVIDER.get(providers[0])
+    if accelerator and accelerator.in_turn:
+        options.enable_mem_pattern = False
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    with_options = [
+        (one, BY_PROVIDER[one].options if one in BY_PROVIDER else {}) for one in providers
+    ]
     onnxruntime.set_default_logger_severity(4)  # A provider that fails would write to stderr.
     try:
         # ONNX Runtime's own fallback would print to stdout.
         return onnxruntime.InferenceSession(
-            str(file), options, providers=list(providers), enable_fallback=0
+            str(file), options, providers=with_options, enable_fallback=0
         )
     except Exception as error:  # Its errors share no other base.
         why = first_line(error)
@@ -62,7 +74,7 @@ def first_line(error: Exception) -> str:
 def graph_names(spec: AnySpec) -> tuple[str, ...]:
     """Return the graphs that a model of this spec consists of."""
     if isinstance(spec, WaveformSpec):
-        return (SEPARATOR,)
+        return tuple(f"{SEPARATOR}-{s}" for s in spec.sources) if spec.apart else (SEPARATOR,)
     return GRAPHS if spec.masks is None else (*GRAPHS, SEPARATOR)
 
 
@@ -73,7 +85,7 @@ def graph_shapes(graph: str, spec: AnySpec) -> tuple[Shapes, Shapes]:
 
 def _waveform_shapes(spec: WaveformSpec) -> tuple[Shapes, Shapes]:
     """Return those of a network of waves: spectra have both parts of each channel in turn."""
-    stems, inputs, outputs = len(spec.sources), Shapes(), Shapes()
+    stems, inputs, outputs = 1 if spec.apart else len(spec.sources), Shapes(), Shapes()
     if spec.transform is not None:
         cells = (2 * spec.channels, spec.transform.bins, spec.transform.frames)
         inputs["spectrum"], outputs["spectra"] = (1, *cells), (1, stems, *cells)

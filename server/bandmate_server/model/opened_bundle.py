@@ -9,7 +9,7 @@ from typing import Any
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.errors import BundleError, DeviceError
 from bandmate_server.model.bundle import Bundle
-from bandmate_server.model.devices import CPU, choose_device, choose_threads
+from bandmate_server.model.devices import BY_PROVIDER, CPU, choose_device, choose_threads
 from bandmate_server.model.graphs import check_shapes, first_line, graph_shapes, open_session
 from bandmate_server.options import THREADS
 from bandmate_server.spec import AnySpec
@@ -24,7 +24,7 @@ class OpenedBundle:
 
     Args:
         bundle: checked.
-        device: "auto", "cpu" or "cuda".
+        device: a word of `options.DEVICE`.
         threads: of ONNX Runtime, at most one for each processor; None takes the physical cores.
     """
 
@@ -70,7 +70,7 @@ class OpenedBundle:
             session = open_session(file, (self.provider, CPU), self.threads)
             if session.get_providers()[0] == self.provider:
                 return session
-            why = "its libraries (CUDA, cuDNN) cannot be loaded"
+            why = f"it needs {BY_PROVIDER[self.provider].needs}"
         except BundleError as error:
             why = str(error)
         self.warnings.append(f"{self.provider} does not start, {why}: using the CPU")

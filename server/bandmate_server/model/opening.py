@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bandmate_server.errors import SettingsError
 from bandmate_server.model.bundle import load_bundle
+from bandmate_server.model.library.choice import check_task
 from bandmate_server.model.model import Model
 from bandmate_server.model.waveform_model import WaveformModel
 from bandmate_server.option_kinds import shown
@@ -25,7 +26,7 @@ def open_model(
 
     Args:
         name: of an installed bundle, or its folder.
-        device: "auto", "cpu" or "cuda".
+        device: a word of `options.DEVICE`.
         threads: of ONNX Runtime, at most one for each processor; None takes the physical cores.
 
     Raises:
@@ -56,9 +57,6 @@ def latent_model(model: AnyModel) -> Model:
     Raises:
         SettingsError: if it is of another kind.
     """
-    if not isinstance(model, Model):
-        raise SettingsError(
-            f"{model.bundle.name} only separates, it makes no parts:"
-            " name another model, such as mini"
-        )
+    check_task(model.bundle.name, model.spec, "add")
+    assert isinstance(model, Model)
     return model

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bandmate_server.errors import BundleError, ServerError
+from bandmate_server.errors import BundleError, ServerError, SettingsError
 from bandmate_server.files import write_json
 from bandmate_server.jobs.allow_file import AskedFolders
 from bandmate_server.jobs.allowed_files import AllowedFolders, ServerFiles
@@ -20,6 +20,8 @@ from bandmate_server.jobs.store import JobStore
 from bandmate_server.jobs.worker import WorkerSettings
 from bandmate_server.jobs.worker_process import WorkerProcess
 from bandmate_server.model.bundle import read_spec
+from bandmate_server.model.library.choice import model_for, models_by_task
+from bandmate_server.options import Task
 from bandmate_server.osc.announcer import Announcer
 from bandmate_server.osc.connections import Datagrams, TcpConnections
 from bandmate_server.osc.endpoints import Address, Endpoint, open_endpoints
@@ -44,6 +46,7 @@ class ServerSettings:
 
     workdir: for jobs, uploads and the mailbox; made if missing.
     allow: folders whose audio may be named.
+    model: of every task; None: for each the one that was chosen, as it is at the time.
     devices: one worker for each.
     port: 0 takes a free one.
     token: needed beyond loopback.
@@ -55,7 +58,7 @@ class ServerSettings:
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     allow: tuple[Path, ...] = ()
-    model: str = "mini"
+    model: str | None = None
     devices: tuple[str, ...] = ("auto",)
     threads: int | None = None
     token: str | None = None
@@ -188,13 +191,21 @@ class Server:
 
     def _engine(self) -> tuple[str, str]:
         providers = dict.fromkeys(worker.provider for worker in self._workers)
-        return self._workers[0].model, ",".join(providers)
+        return self._workers[0].model or self._models(), ",".join(providers)
 
-    def _stems(self) -> tuple[str, ...]:
-        """Return the model's stems; of one that is not there, the usual ones: its jobs say why."""
+    def _models(self) -> str:
+        """Return the models that tasks are done with, by commas."""
         try:
-            return read_spec(self._settings.model).stems
-        except BundleError:
+            return ",".join(dict.fromkeys(models_by_task(self._settings.model).values()))
+        except SettingsError as error:
+            _logger.error("%s", error)
+            return ""
+
+    def _stems(self, task: Task) -> tuple[str, ...]:
+        """Return those of a task's model; of one that is not there, the usual: its jobs say why."""
+        try:
+            return read_spec(model_for(task, self._settings.model)).stems
+        except (BundleError, SettingsError):
             return STEMS
 
     def _worker(self, device: str) -> WorkerProcess:
@@ -218,7 +229,7 @@ class Server:
             "host": self._settings.host,
             "port": port,
             "version": bandmate_version(),
-            "model": self._settings.model,
+            "model": self._models(),
             "started": self._started,
             "allow": [str(root) for root in self._allowed.roots],
             "asked": self._asked.file.asked if self._settings.is_local else None,

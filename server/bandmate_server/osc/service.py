@@ -17,8 +17,9 @@ from bandmate_server.jobs import mailbox
 from bandmate_server.jobs.allowed_files import ServerFiles
 from bandmate_server.jobs.queue import JobQueue
 from bandmate_server.jobs.regions import check_decoded_end, check_end
-from bandmate_server.jobs.request import JobRequest, Mail, read_job, read_object
+from bandmate_server.jobs.request import OPTIONS, JobRequest, Mail, read_job, read_object
 from bandmate_server.jobs.store import Job, JobStore, job_id
+from bandmate_server.options import TASKS, Task
 from bandmate_server.osc.announcer import Announcer
 from bandmate_server.osc.idle import LOOKING, IdleClock
 from bandmate_server.osc.network import is_address, is_loopback
@@ -53,7 +54,7 @@ class ServiceDependencies:
     """What the service works with.
 
     engine: returns the names of model and provider.
-    stems: returns those that the model knows.
+    stems: returns those that a task's model knows.
     token: that every request must carry, or None.
     reach: returns whoever has a UDP address of a family, or None if no socket of ours can.
     idle: restarted by every request that asks for more than a look.
@@ -66,7 +67,7 @@ class ServiceDependencies:
     files: ServerFiles
     transfers: Transfers
     engine: Callable[[], tuple[str, str]]
-    stems: Callable[[], tuple[str, ...]]
+    stems: Callable[[Task], tuple[str, ...]]
     token: str | None
     reach: Reach
     idle: IdleClock
@@ -260,7 +261,7 @@ class Service:
         deps = self._deps
         job = deps.store.find(str(arguments["req"]), route.address)
         if job is None:
-            request = read_job(route.address, arguments, deps.stems())
+            request = read_job(route.address, arguments, deps.stems(OPTIONS[route.address].task))
             for file in request.files:
                 deps.files.resolve(file)
             if not self._has_audio(request, check_end):
@@ -344,7 +345,9 @@ class Service:
                 break
             listed.append(entry)
         left = len(jobs) - len(listed)
-        return "ss", ["", f'{{"jobs": [{", ".join(listed)}], "left_out": {left}}}']
+        stems = json.dumps({task: self._deps.stems(task) for task in TASKS})
+        jobs_ = f'{{"jobs": [{", ".join(listed)}], "left_out": {left}, "stems": {stems}}}'
+        return "ss", ["", jobs_]
 
     def _put(self, peer: Peer, arguments: dict[str, Any]) -> Reply | Awaitable[Reply]:
         name, data, total = arguments["name"], arguments["data"], arguments["total"]

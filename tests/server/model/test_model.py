@@ -2,6 +2,7 @@
 
 import ctypes
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -100,12 +101,49 @@ def _no_library(name: str) -> None:
 def test_cuda_that_does_not_start_is_a_warning(
     fake_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(devices, "why_no_cuda", lambda: None)
+    monkeypatch.setattr(devices, "why_not", lambda word: None)
     model = open_latent_model(fake_bundle, "auto", threads=1)
     assert model.provider == CPU
     (warning,) = model.warnings
     assert "CUDAExecutionProvider does not start" in warning
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("word", devices.ACCELERATORS)
+def test_a_provider_gets_its_documented_options_and_a_failure_says_why(
+    fake_bundle: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    """No such device is here: ONNX Runtime is asked as it would be there, and then refuses."""
+    asked, real = [], onnxruntime.InferenceSession
+    wanted = devices.ACCELERATORS[word]
+
+    def session(path: str, options: Any, providers: list[Any], **more: Any) -> Any:
+        asked.append((providers, options.enable_mem_pattern, options.execution_mode))
+        if len(providers) > 1:
+            raise RuntimeError("no such device here")
+        return real(path, options, providers=providers, **more)
+
+    monkeypatch.setattr(devices, "why_not", lambda word: None)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    model = open_latent_model(fake_bundle, word, threads=1)
+    model.encode(np.zeros((1, model.spec.window_samples), np.float32))
+    assert model.provider == CPU
+    (warning,) = model.warnings
+    assert warning.startswith(f"{wanted.provider} does not start, ")
+    assert "no such device here" in warning
+    providers, patterns, mode = asked[0]
+    assert providers == [(wanted.provider, wanted.options), (CPU, {})]
+    assert patterns is not (word == "directml")
+    assert mode == onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    assert all(isinstance(value, str) for value in wanted.options.values())
+
+
+@pytest.mark.parametrize("word", devices.ACCELERATORS)
+def test_a_device_that_is_not_here_is_warned_of(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
+    (warning,) = choose_device(word).warnings
+    assert warning.startswith(f"{word} was asked for but this onnxruntime ")
+    assert devices.ACCELERATORS[word].needs in warning
 
 
 def test_report_gives_a_reason_for_every_provider() -> None:

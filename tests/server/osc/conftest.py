@@ -73,10 +73,15 @@ def music(tmp_path: Path) -> Path:
 
 
 def start_server(
-    environment: dict[str, str], workdir: Path, log: Path, *arguments: str | Path
+    environment: dict[str, str],
+    workdir: Path,
+    log: Path,
+    *arguments: str | Path,
+    model: str | None = "fake",
 ) -> Served:
     """Start a server and wait until it is ready."""
-    options = f"--port 0 --workdir {workdir} --json --model fake --device cpu --threads 1"
+    options = f"--port 0 --workdir {workdir} --json --device cpu --threads 1"
+    options += f" --model {model}" if model else ""
     command = [sys.executable, "-m", "bandmate_bridge.cli", "serve", *options.split()]
     with log.open("a") as errors:
         process = subprocess.Popen(
@@ -115,7 +120,7 @@ def serve(
     """Return a function that starts a server which may read `music`."""
     started: list[Served] = []
 
-    def start(*arguments: str | Path, **variables: str) -> Served:
+    def start(*arguments: str | Path, model: str | None = "fake", **variables: str) -> Served:
         found = start_server(
             {**environment, **variables},
             tmp_path / "work",
@@ -123,6 +128,7 @@ def serve(
             "--allow",
             music,
             *arguments,
+            model=model,
         )
         started.append(found)
         return found

@@ -64,3 +64,30 @@ def test_a_part_fails_and_says_what_to_do(client: Any, music: Path) -> None:
     done = finished(client, job)
     assert done.state == "failed"
     assert "only separates, it makes no parts" in client.status(job)["error"]
+
+
+def test_each_task_has_its_model_and_a_change_counts_at_once(
+    serve: Callable[..., Any],
+    waveform_bundle: Path,
+    music: Path,
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "config" / "bandmate" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[model]\nseparate = "{waveform_bundle}"\nadd = "fake"\n')
+    served = serve(model=None, XDG_CONFIG_HOME=str(tmp_path / "config"))
+    client = served.connect()
+    song = music / "song.wav"
+    separated = client.separate(song, options={"stems": "vocals"})
+    added = client.add(["bass"], {"drums": song})
+    assert finished(client, separated).state == "done"
+    assert finished(client, added).state == "done"
+    assert client.hello().model == "fake-waves,fake"
+    assert " MB in use" in served.log.read_text()
+    config.write_text('[model]\nseparate = "fake"\n')
+    again = client.separate(song, options={"stems": "bass"})
+    assert finished(client, again).state == "done"
+    config.write_text("[model]\nseparate = 1\n")
+    wrong = client.separate(song, options={"stems": "bass"})
+    assert finished(client, wrong).state == "failed"
+    assert "model.separate is 1" in client.status(wrong)["error"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bandmate_server.errors import SettingsError
@@ -24,6 +25,7 @@ from bandmate_server.options import (
     STEPS,
     TAKES,
     THREADS,
+    USUAL_MODEL,
 )
 from bandmate_server.separation.latent import DEFAULT_SOLVER
 from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_playing
@@ -88,7 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--corpus", type=Path, required=True, help="folder of <split>/<track>/<stem>.wav, any rate")
     add("--out", type=Path, required=True, help="folder of the report, made if missing")
     add("--split", default="validation", help="default: validation")
-    add_option(parser, MODEL, words="bundle's name or folder; none: no model")
+    usual = replace(MODEL, default=USUAL_MODEL)
+    add_option(parser, usual, words="bundle's name or folder; none: no model")
     add("--estimates", type=Path, action="append", default=[], metavar="DIR",
         help="another system's stems, laid out like the corpus; may be repeated")  # fmt: skip
     add_value(parser, "--clips", Whole(1), "how many", 100)

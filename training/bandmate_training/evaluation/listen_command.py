@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from bandmate_server.model.model import Model
 from bandmate_server.model.opening import open_latent_model
 from bandmate_server.option_arguments import add_option, add_value
 from bandmate_server.option_kinds import Whole
-from bandmate_server.options import DEVICE, MODEL, SEED, TAKES, THREADS
+from bandmate_server.options import DEVICE, MODEL, SEED, TAKES, THREADS, USUAL_MODEL
 from bandmate_server.settings import PartSettings
 from bandmate_server.spec import MEL, STEMS
 from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_playing
@@ -46,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--song", type=Path, help="folder of one song: <stem>.wav or .flac")
     add("--out", type=Path, required=True, help="folder of the page, made if missing")
     add("--split", default="validation", help="default: validation")
-    add_option(parser, MODEL, words="bundle's name or folder")
+    usual = replace(MODEL, default=USUAL_MODEL)
+    add_option(parser, usual, words="bundle's name or folder")
     add(
         "--tracks",
         type=_names,

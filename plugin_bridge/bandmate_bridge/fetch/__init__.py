@@ -1,0 +1,1 @@
+"""Published weights: fetched when they are asked for, checked, converted, installed."""
