@@ -61,6 +61,25 @@ def check_name(name: str, force: bool) -> None:
         raise OutputError(f"{name} is installed already: use --force to replace it")
 
 
+def check_place(megabytes: int) -> None:
+    """Refuse before anything is fetched if a model cannot be put among the user's own.
+
+    Args:
+        megabytes: that it takes there.
+
+    Raises:
+        OutputError: saying what is wrong with the folder.
+    """
+    folder = user_folder()
+    with _staging():
+        free = shutil.disk_usage(folder).free / 1e6
+    if free < megabytes:
+        raise OutputError(
+            f"the disk is full: the model needs {megabytes} MB in {folder}, {free:.0f} MB are free:"
+            " make room there"
+        )
+
+
 def install(
     kind: str, files: dict[str, Path], name: str, licence: str, *, force: bool, progress: Progress
 ) -> Path:

@@ -1,0 +1,275 @@
+"""`bandmate models get` and `import` from a local server: random weights in published layouts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from bandmate_server.model.library.catalogue import CATALOGUE
+
+DRIVER = Path(__file__).parent / "local_bandmate.py"
+ROWS = {row.name: row for row in CATALOGUE}
+ONE = ROWS["htdemucs_6s"].files[0].name
+BAG = [file.name for file in ROWS["htdemucs_ft"].files]
+CPU = ("--device", "cpu", "--threads", "1")
+SMALL = {"channels": 8, "bottom_channels": 32, "t_heads": 2, "t_layers": 2, "segment": Fraction(1)}
+SIX = ["drums", "bass", "other", "vocals", "guitar", "piano"]
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with files as the reference program writes them: one network, and a bag."""
+    module = pytest.importorskip("demucs.htdemucs", reason="the reference is not here")
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("bandmate_export.published")
+    folder = tmp_path_factory.mktemp("weights")
+    for seed, name in enumerate([ONE, *BAG]):
+        torch.manual_seed(seed)
+        network = module.HTDemucs(SIX if name == ONE else SIX[:4], **SMALL)
+        args, kwargs = network._init_args_kwargs
+        state = {key: value.half() for key, value in network.state_dict().items()}
+        package = {"klass": type(network), "args": args, "kwargs": kwargs, "state": state}
+        torch.save(package | {"training_args": {}}, folder / name)
+    return folder
+
+
+@pytest.fixture
+def local(environment: dict[str, str], tmp_path: Path, weights: Path, site: Any) -> Run:
+    """Return `bandmate` whose catalogue points to the site, which has the weights."""
+    known = {}
+    for path in weights.iterdir():
+        site.files[f"/{path.name}"] = path.read_bytes()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        known[path.name] = [f"{site.base}/{path.name}", digest]
+    (tmp_path / "known.json").write_text(json.dumps(known))
+
+    def run(*arguments: str | Path, start: bool = False, **more: str) -> Any:
+        command = [sys.executable, str(DRIVER), "known.json", *map(str, arguments)]
+        options: dict[str, Any] = {"cwd": tmp_path, "env": {**environment, **more}, "text": True}
+        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        # A test runner in the background has its children ignore Ctrl-C.
+        process = subprocess.Popen(
+            command, **options,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+        if start:
+            return process
+        out, errors = process.communicate(timeout=300)
+        return process.returncode, out, errors.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def models(environment: dict[str, str]) -> Path:
+    """Return the folder of the user's own models."""
+    return Path(environment["HOME"]) / ".local" / "share" / "bandmate" / "models"
+
+
+@pytest.fixture
+def cache(environment: dict[str, str]) -> Path:
+    return Path(environment["HOME"]) / ".cache" / "bandmate" / "downloads"
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def check_stems(local: Run, tmp_path: Path, name: str, stems: set[str]) -> None:
+    """Separate by an installed model: its stems, and their sum is the song."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((60_000, 2))
+    soundfile.write(tmp_path / "song.wav", noise.astype(np.float32), 48_000, "FLOAT")
+    status, _, errors = local("separate", "song.wav", "--out", name, "--model", name, *CPU)
+    assert status == 0, errors
+    found = {
+        file.stem: soundfile.read(file)[0] for file in (tmp_path / name / "song").glob("*.wav")
+    }
+    assert set(found) == {*stems, "other"}
+    total = sum(found.values())
+    assert np.abs(total - soundfile.read(tmp_path / "song.wav")[0]).max() < 1e-6
+
+
+def test_one_command_gives_a_model_that_separates(
+    local: Run, site: Any, tmp_path: Path, models: Path, cache: Path
+) -> None:
+    site.cut = [40_000]
+    status, out, errors = local("models", "get", "htdemucs_6s")
+    assert status == 0, errors
+    assert "added htdemucs_6s" in out
+    assert "licence of the weights: research" in errors[0]
+    assert site.asked == [(f"/{ONE}", ""), (f"/{ONE}", "bytes=40000-")]
+    assert left(models) == ["htdemucs_6s"]
+    assert left(cache) == []
+    manifest = json.loads((models / "htdemucs_6s" / "bundle.json").read_bytes())
+    assert manifest["licence"] == "research"
+    check_stems(local, tmp_path, "htdemucs_6s", set(SIX) - {"other"})
+    status, out, _ = local("models", "list", "--all", "--json")
+    listed = json.loads(out)
+    assert "htdemucs_6s" in [model["name"] for model in listed["models"]]
+    assert "htdemucs_6s" not in [model["name"] for model in listed["available"]]
+    status, _, errors = local("models", "get", "htdemucs_6s")
+    assert status == 1
+    assert errors == [
+        "bandmate: error: htdemucs_6s is installed already: use --force to replace it"
+    ]
+    assert len(site.asked) == 2
+    assert local("config", "set", "model.separate", "htdemucs_6s")[0] == 0
+    status, out, errors = local("models", "remove", "htdemucs_6s")
+    assert (status, left(models)) == (0, [])
+    assert "bandmate config unset model.separate" in errors[0]
+
+
+def test_a_bag_comes_from_a_folder_or_a_mirror(
+    local: Run, site: Any, weights: Path, tmp_path: Path, models: Path
+) -> None:
+    status, _, errors = local("models", "get", "htdemucs_ft", "--from", weights, "--quiet")
+    assert (status, errors) == (0, [])
+    assert site.asked == []
+    check_stems(local, tmp_path, "htdemucs_ft", {"drums", "bass", "vocals"})
+    mirror = ("--from", f"{site.base}/", "--force", "--quiet")
+    status, _, errors = local("models", "get", "htdemucs_ft", *mirror)
+    assert (status, errors) == (0, [])
+    assert [path for path, _ in site.asked] == [f"/{name}" for name in BAG]
+    assert left(models) == ["htdemucs_ft"]
+
+
+def test_ctrl_c_leaves_no_model_and_the_next_time_goes_on(
+    local: Run, site: Any, models: Path, cache: Path
+) -> None:
+    site.pause = 0.2
+    process = local("models", "get", "htdemucs_6s", start=True)
+    part = cache / "htdemucs_6s" / f"{ONE}.part"
+    while not part.exists() or not part.stat().st_size:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "bandmate: cancelled"
+    assert left(models) == []
+    came = part.stat().st_size
+    site.pause = 0.0
+    assert local("models", "get", "htdemucs_6s")[0] == 0
+    assert site.asked[-1] == (f"/{ONE}", f"bytes={came}-")
+    assert left(models) == ["htdemucs_6s"]
+
+
+def test_ctrl_c_while_it_is_converted_leaves_nothing_but_the_files(
+    local: Run, models: Path, cache: Path
+) -> None:
+    process = local("models", "get", "htdemucs_6s", start=True)
+    while not list(models.glob(".staging-*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert left(models) == []
+    assert ONE in left(cache / "htdemucs_6s")
+
+
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_installed(
+    local: Run, site: Any, weights: Path, models: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    other = tmp_path / "other"
+    shutil.copytree(weights, other)
+    shutil.copy(weights / BAG[0], other / ONE)
+    gone = f"{site.base}/nothing"
+    for place, words in (
+        (empty, f"has no {ONE}"),
+        (tmp_path / "nosuch", "neither a folder, a file nor an address"),
+        ("ftp://example.org", "neither a folder, a file nor an address"),
+        (other, "is not the published file"),
+        (gone, f"{gone}/{ONE} is not there (HTTP 404)"),
+        ("http://127.0.0.1:1", "cannot reach 127.0.0.1"),
+    ):
+        status, out, errors = local("models", "get", "htdemucs_6s", "--from", place, "--quiet")
+        assert (status, out, len(errors)) == (1, "", 1), errors
+        assert words in errors[0]
+    assert (other / ONE).exists(), "a file of the user's own was removed"
+    one = weights / BAG[0]
+    status, _, errors = local("models", "get", "htdemucs_ft", "--from", one, "--quiet")
+    assert status == 1
+    assert "is one file, htdemucs_ft has these: name a folder" in errors[0]
+    site.files[f"/{ONE}"] = b"no weights at all"
+    assert "it was removed" in local("models", "get", "htdemucs_6s", "--quiet")[2][0]
+    assert left(models) == []
+
+
+@pytest.mark.parametrize("missing", ["torch", "onnx"])
+def test_without_torch_nothing_is_fetched(local: Run, site: Any, missing: str) -> None:
+    status, _, errors = local("models", "get", "htdemucs_6s", WITHOUT=missing)
+    assert status == 1
+    assert len(errors) == 1
+    assert "pip install 'bandmate[export]' (nothing was fetched)" in errors[0]
+    assert site.asked == []
+
+
+def test_a_name_in_another_folder_of_models_is_not_hidden(
+    local: Run, environment: dict[str, str], fake_bundle: Path, site: Any
+) -> None:
+    (Path(environment["BANDMATE_MODELS"]) / "htdemucs_6s").symlink_to(fake_bundle)
+    status, _, errors = local("models", "get", "htdemucs_6s", "--force")
+    assert status == 1
+    assert "which counts first" in errors[0]
+    assert site.asked == []
+    status, _, errors = local("models", "remove", "htdemucs_6s")
+    assert status == 1
+    assert "not one of your own models" in errors[0]
+    assert "no model 'nosuch'" in local("models", "remove", "nosuch")[2][0]
+
+
+def test_models_that_cannot_be_had(local: Run) -> None:
+    assert "did you mean htdemucs" in local("models", "get", "htdemuks")[2][0]
+    assert "mini comes with bandmate" in local("models", "get", "mini")[2][0]
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_the_conversion(
+    local: Run, models: Path, weights: Path
+) -> None:
+    models.parent.mkdir(parents=True)
+    models.write_text("a file in the way")
+    status, _, errors = local("models", "get", "htdemucs_6s", "--from", weights, "--quiet")
+    assert status == 1
+    assert "cannot write to" in errors[0]
+
+
+def test_weights_that_somebody_has(local: Run, weights: Path, tmp_path: Path, models: Path) -> None:
+    shutil.copy(weights / ONE, tmp_path / "mine.th")
+    status, _, errors = local("models", "import", "mine.th", "--kind", "htdemucs_6s")
+    assert status == 0, errors
+    assert "the licence of these weights is not known here" in errors[0]
+    assert json.loads((models / "mine" / "bundle.json").read_bytes())["licence"] == "unknown"
+    check_stems(local, tmp_path, "mine", set(SIX) - {"other"})
+
+
+def test_code_in_a_file_of_weights_is_not_run(local: Run, tmp_path: Path, models: Path) -> None:
+    torch = pytest.importorskip("torch")
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    torch.save({"klass": Evil(), "state": {}}, tmp_path / "evil.th")
+    status, _, errors = local("models", "import", "evil.th")
+    assert status == 1
+    assert "evil.th" in errors[-1]
+    assert not (tmp_path / "ran").exists()
+    assert left(models) == []
