@@ -300,7 +300,7 @@ def separator_bundles(
 
     folder = tmp_path_factory.mktemp("waveform")
     export_waveform(WaveformNetwork.of_htdemucs(htdemucs), folder / "ht", About("ht", "1", "MIT"))
-    source = WaveformNetwork(roformer, ("vocals",), 44_100, 44_100, hop=441)
+    source = WaveformNetwork((roformer,), ("vocals",), 44_100, 44_100, hop=441)
     export_waveform(source, folder / "bs", About("bs", "1", "unknown"))
     return folder
 

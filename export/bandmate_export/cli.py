@@ -11,14 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bandmate_export import parity
-from bandmate_export.bundle import (
-    CARD,
-    About,
-    check_target,
-    staged,
-    write_graphs,
-    write_manifest,
-)
+from bandmate_export.bundle import CARD, About, write_graphs, write_manifest
 from bandmate_export.card import read_card, write_card
 from bandmate_export.networks import KINDS, Networks, read_networks
 from bandmate_export.notes.networks import (
@@ -27,6 +20,7 @@ from bandmate_export.notes.networks import (
     is_of_notes,
     read_note_networks,
 )
+from bandmate_export.staging import check_target, staged
 from bandmate_export.weights import Precision
 from bandmate_server.errors import BandmateError, SettingsError
 from bandmate_server.files import write_whole

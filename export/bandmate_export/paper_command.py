@@ -10,10 +10,11 @@ from dataclasses import asdict
 from typing import Any
 
 from bandmate_export import parity
-from bandmate_export.bundle import CARD, About, check_target, staged, write_graphs, write_manifest
+from bandmate_export.bundle import CARD, About, write_graphs, write_manifest
 from bandmate_export.card import write_card
 from bandmate_export.cli import PARITY
 from bandmate_export.paper.networks import PaperNetworks, read_paper_networks
+from bandmate_export.staging import check_target, staged
 from bandmate_server.errors import BandmateError
 from bandmate_server.files import write_whole
 from bandmate_server.model.bundle import Bundle, load_bundle

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from bandmate_server.option_kinds import Stems, meant, shown
 from bandmate_server.options import (
     FORMAT,
     MAX_SEED,
+    PARTS,
     RENDER,
     RESAMPLE,
     SEED,
@@ -24,6 +25,7 @@ from bandmate_server.options import (
     Task,
     options_of,
 )
+from bandmate_server.spec import BACKING
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class SeparateSettings:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        _read_fields(self, "separate")
+        read_fields(self, "separate")
         _check_file_kind(self.format, self.bit_depth)
 
     @property
@@ -98,7 +100,7 @@ class PartSettings:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        _read_fields(self, "add")
+        read_fields(self, *PARTS)
         _check_file_kind(self.format, self.bit_depth)
         take_seeds(self.seed, self.takes)
 
@@ -127,6 +129,11 @@ def part_settings(chosen: Mapping[str, Any]) -> PartSettings:
         SettingsError: if a value is out of its range.
     """
     return PartSettings(**_fields_of(PartSettings, chosen))
+
+
+def settings_of(task: Task, chosen: Mapping[str, Any]) -> SeparateSettings | PartSettings:
+    """Return the settings of a task, likewise."""
+    return part_settings(chosen) if task in PARTS else separate_settings(chosen)
 
 
 def take_seeds(seed: int, takes: int) -> range:
@@ -166,9 +173,9 @@ def check_wanted(wanted: tuple[str, ...], known: tuple[str, ...]) -> None:
     check_names(wanted, known)
 
 
-def check_added(wanted: tuple[str, ...], given: tuple[str, ...], backed: bool) -> None:
+def check_added(wanted: Sequence[str], given: Collection[str]) -> None:
     """Raise SettingsError unless stems have something to be added to, and are not there yet."""
-    if not given and not backed:
+    if not given:
         raise SettingsError(
             f"nothing is given to add {', '.join(wanted)} to: give stems or a backing,"
             " or generate a part from nothing"
@@ -214,12 +221,30 @@ def _fields_of(settings: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
     return {name: chosen[name] for name in names if name in chosen}
 
 
-def _read_fields(settings: SeparateSettings | PartSettings, task: Task) -> None:
-    """Check every field by its row of the table, and keep it in the row's type."""
-    rows = options_of(task, "command")
+def read_fields(chosen: Any, *tasks: Task) -> None:
+    """Check every field that has a row of the table, and keep it in the row's type.
+
+    Args:
+        chosen: a frozen dataclass, whose fields are options of some of the tasks.
+        tasks: the first that has an option says what it may be.
+
+    Raises:
+        SettingsError: naming the field.
+    """
+    rows = {name: row for task in tasks[::-1] for name, row in options_of(task, "command").items()}
+    for field in fields(chosen):
+        if field.name in rows:
+            value = rows[field.name].read(getattr(chosen, field.name))
+            object.__setattr__(chosen, field.name, value)
+
+
+def check_own(settings: PartSettings, task: Task) -> None:
+    """Raise SettingsError if a setting is not its default, and no option of the task."""
+    own = options_of(task, "command")
     for field in fields(settings):
-        value = rows[field.name].read(getattr(settings, field.name))
-        object.__setattr__(settings, field.name, value)
+        if field.name not in own and getattr(settings, field.name) != field.default:
+            value = getattr(settings, field.name)
+            raise SettingsError(f"{field.name} is {value}: it has no meaning for {task}")
 
 
 def _stored_bit_depth(kind: Format, bits: BitDepth | None) -> BitDepth:
@@ -254,22 +279,24 @@ def read_stems(stems: Any) -> tuple[str, ...]:
     return found
 
 
-def read_stem(stem: Any) -> tuple[str]:
+def read_stem(stem: Any) -> str:
     """Return the one stem that is named, likewise."""
     if not isinstance(stem, str):
         raise _refusal("stem", stem, "the name of one stem")
-    return (stem,)
+    return stem
 
 
-def read_given(given: Any, backing: Any, backing_name: str) -> dict[str, Any]:
+def read_given(given: Any, backing: Any) -> dict[str, Any]:
     """Return all that is given by name, the backing last.
 
     Raises:
-        SettingsError: if what is given is no mapping.
+        SettingsError: if what is given is no mapping, or has a backing of its own.
     """
     if not isinstance(given, Mapping):
         raise _refusal("given", given, "a mapping, such as {'bass': ...}")
-    return dict(given) | ({} if backing is None else {backing_name: backing})
+    if BACKING in given:
+        raise SettingsError(f"{BACKING} is no stem: hand it over by itself, as {BACKING}=...")
+    return dict(given) | ({} if backing is None else {BACKING: backing})
 
 
 def read_path(label: str, path: Any) -> Path:

@@ -187,6 +187,7 @@ class WaveformSpec:
     transform: of the spectrum that it takes and gives; None: it works on the wave alone.
     wave: whether it takes and gives waves; beside a transform, both outputs are added.
     overlap: of neighbouring segments, as a share of one, that the model is meant to be used with.
+    apart: whether every source has a network of its own; only those of wanted stems are run.
     """
 
     kind: ClassVar[str] = "waveform"
@@ -199,6 +200,7 @@ class WaveformSpec:
     transform: TransformSpec | None = None
     wave: bool = True
     overlap: float = 0.25
+    apart: bool = False
 
     def __post_init__(self) -> None:
         """Check what a manifest may have wrong.
@@ -226,8 +228,11 @@ class WaveformSpec:
         return self.segment
 
     def to_json(self) -> dict[str, Any]:
-        """Return the spec as JSON values."""
-        return {"kind": self.kind, **asdict(self), "sources": list(self.sources)}
+        """Return the spec as JSON values; what came later is left out at its default."""
+        values = {"kind": self.kind, **asdict(self), "sources": list(self.sources)}
+        if not self.apart:
+            del values["apart"]
+        return values
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> WaveformSpec:

@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from bandmate_export import parity
 from bandmate_export.cli import main
+from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.spec import MINI, ModelSpec
 from bandmate_training.networks.config import (
     DenoiserConfig,
@@ -100,3 +102,18 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     for name, options in OPTIONS.items():
         assert main([*reversed(paths), "--out", str(folder / name), *options]) == 0
     return Exported(checkpoints, *(folder / name for name in OPTIONS))
+
+
+@pytest.fixture(scope="session")
+def music() -> Callable[..., FloatArray]:
+    """Make chords that decay over noise, another in every channel (n, 2)."""
+
+    def make(seconds: float, rate: int = 44_100) -> FloatArray:
+        time = np.arange(round(seconds * rate)) / rate
+        chords = [sum(np.sin(2 * np.pi * f * k * time) for f in (110, 277, 330)) for k in (1, 2)]
+        noise = np.random.default_rng(5).standard_normal((len(time), 2))
+        beat = np.exp(-4 * (time % 0.5))[:, None]
+        found: FloatArray = (0.1 * beat * np.stack(chords, 1) + 0.02 * noise).astype(np.float32)
+        return found
+
+    return make

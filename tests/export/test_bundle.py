@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from bandmate_export.bundle import staged
 from bandmate_export.networks import read_networks
+from bandmate_export.staging import staged
 from bandmate_export.weights import rounded, stored_as
 from bandmate_server.errors import CheckpointError, OutputError
 from bandmate_server.model.bundle import METADATA_KEY, load_bundle, verify_bundle

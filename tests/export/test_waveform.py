@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -24,18 +25,9 @@ from bandmate_training.networks.waveform.htdemucs import HTDemucs
 from bandmate_training.networks.waveform.roformer import RoFormer
 
 RATE = 44_100
+Music = Callable[..., FloatArray]
 SIX = ("drums", "bass", "other", "vocals", "guitar", "piano")
 SIZES = ("channels", "bottom_channels", "t_heads", "t_layers", "dconv_mode")
-
-
-def music(seconds: float, rate: int = RATE) -> FloatArray:
-    """Return chords that decay over noise, another in every channel (n, 2)."""
-    time = np.arange(round(seconds * rate)) / rate
-    chords = [sum(np.sin(2 * np.pi * f * k * time) for f in (110, 277, 330)) for k in (1, 2)]
-    noise = np.random.default_rng(5).standard_normal((len(time), 2))
-    beat = np.exp(-4 * (time % 0.5))[:, None]
-    found: FloatArray = (0.1 * beat * np.stack(chords, 1) + 0.02 * noise).astype(np.float32)
-    return found
 
 
 @pytest.mark.parametrize("name", ["ht", "bs"])
@@ -48,7 +40,7 @@ def test_bundle_is_whole_and_says_how_near_it_is(separator_bundles: Path, name: 
 
 
 def test_a_whole_file_is_what_the_reference_makes_of_it(
-    separator_bundles: Path, htdemucs: HTDemucs
+    separator_bundles: Path, htdemucs: HTDemucs, music: Music
 ) -> None:
     """Everywhere, the file's ends among it: segments lie where the reference has them."""
     apply = pytest.importorskip("demucs.apply", reason="the reference is not here")
@@ -68,7 +60,7 @@ def test_a_whole_file_is_what_the_reference_makes_of_it(
     assert float(np.abs(expected).max()) > 0.01
 
 
-def test_a_region_is_what_the_whole_file_gives_there(separator_bundles: Path) -> None:
+def test_a_region_is_what_the_whole_file_gives_there(separator_bundles: Path, music: Music) -> None:
     """A region whose segments lie where those of the whole file do: three quarters of one apart."""
     model, audio = open_model(separator_bundles / "ht", "cpu", threads=2), music(6.0)
     start, end = 1.75, 3.75  # a quarter of a segment behind the third, and the sixth, one's start
@@ -84,7 +76,7 @@ def test_a_region_is_what_the_whole_file_gives_there(separator_bundles: Path) ->
 @pytest.mark.parametrize("name", ["ht", "bs"])
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 def test_the_command_separates_to_files_that_sum_to_the_song(
-    separator_bundles: Path, tmp_path: Path, name: str, rate: int
+    separator_bundles: Path, music: Music, tmp_path: Path, name: str, rate: int
 ) -> None:
     song = tmp_path / "song.wav"
     soundfile.write(song, music(2.2, rate), rate, subtype="FLOAT")
@@ -116,7 +108,7 @@ def test_a_graph_that_differs_is_not_written(
 
 
 def test_a_bundle_is_not_replaced_unasked(separator_bundles: Path, roformer: RoFormer) -> None:
-    source = WaveformNetwork(roformer, ("vocals",), RATE, RATE, hop=441)
+    source = WaveformNetwork((roformer,), ("vocals",), RATE, RATE, hop=441)
     with pytest.raises(OutputError, match="use --force"):
         export_waveform(source, separator_bundles / "bs", About("bs", "1"))
     assert replace(source, overlap=0.5).spec("x").overlap == 0.5

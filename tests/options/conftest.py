@@ -14,6 +14,7 @@ from bandmate_server.osc.framing import FrameSplitter, frame
 from bandmate_server.osc.protocol import Message, decode, encode
 
 RATE, SECONDS = 8_000, 2.0
+STATUS = '{"jobs": [], "left_out": 0, "stems": ["bass", "drums", "guitar", "piano"]}'
 
 COMMANDS = {
     "separate": ["separate", "song.wav"],
@@ -61,9 +62,13 @@ class Listener:
                 while data := client.recv(1 << 16):
                     for packet in splitter.push(data):
                         message = decode(packet)
-                        self.messages.append(message)
-                        values = (message.values[0], message.address, "job")
-                        client.sendall(frame(encode("/bandmate/reply", "sss", *values)))
+                        values = [message.values[0], message.address, "job"]
+                        if message.address == "/bandmate/status":
+                            values.append(STATUS)
+                        else:
+                            self.messages.append(message)
+                        answer = encode("/bandmate/reply", "s" * len(values), *values)
+                        client.sendall(frame(answer))
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from bandmate_server.osc.routes import REQUESTS, check_arguments
 from bandmate_server.results.result import Result
 
 Row = Option[Any]
-ENGINE = ("separate_file", "add_files", "fill_file", "vary_file", "generate_files")
+ENGINE = ("separate_file", "write_part")
 RATE = 8_000
 
 
@@ -73,7 +73,11 @@ class Calls:
             self.found.append(inspect.signature(function).bind(*args, **kwargs).arguments)
             folder = self._folder / f"call-{len(self.found)}"
             folder.mkdir()
-            facts = {"region": {"seconds": 1.0}, "timings": {"total": 1.0}, "warnings": []}
+            facts = {
+                "region": {"seconds": 1.0, "frames": 1},
+                "timings": {"total": 1.0},
+                "warnings": [],
+            }
             shape = {"frames": 1, "rate": RATE, "channels": 1, "settings": {"take": 1}}
             result = Result(folder, {}, facts | shape)
             return result if function.__name__ == "separate_file" else [result]
@@ -97,6 +101,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Model) -> Call
 
     monkeypatch.setattr(separate_command, "open_model", open_model)
     monkeypatch.setattr(parts, "open_model", open_model)
+    monkeypatch.setattr(parts, "read_spec", lambda name: model.spec)
     return found
 
 
@@ -107,8 +112,8 @@ def check_settings(task: Task, row: Row, found: list[dict[str, Any]]) -> None:
     elif row.goes == "settings" and not (row.name == "stems" and task == "generate"):
         assert getattr(found[0]["settings"], row.name) == another(row)
     else:
-        argument = "sample_rate" if row.name == "rate" else row.name
-        assert found[0][argument] == another(row)
+        call = found[0] if row.name in found[0] else vars(found[0]["task"])
+        assert call[row.name] == another(row)
 
 
 @pytest.mark.parametrize(("task", "row"), rows("command"))
@@ -266,5 +271,4 @@ def test_the_worker_hands_it_to_the_engine(
     write_json(folder / REQUEST, request.to_json())
     files = ServerFiles(tmp_path, AllowedFolders([tmp_path]))
     runner.run_job(model, folder, files, lambda *_: None, lambda: False)
-    found = [call | {"stems": tuple(call.get("stems") or ())} for call in calls.found]
-    check_settings(task, row, found)
+    check_settings(task, row, calls.found)

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_bridge.arguments.parts import HELP, given_file
+from bandmate_bridge.arguments.parts import PART_COMMANDS, given_file
 from bandmate_bridge.cli import main
 from bandmate_server.audio.arrays import FloatArray
+from bandmate_server.spec import STEMS
 
 FAKE = (
     "--model", "fake", "--device", "cpu", "--threads", "1",
@@ -99,7 +100,10 @@ ADD = ["add", "guitar", "--to", "bass.wav"]
         (["add", "--to", "bass.wav"], "STEM"),
         (["add", "gitar", "--to", "bass.wav"], "did you mean guitar?"),
         (["add", "guitar", "--to", "banjo=bass.wav"], "unknown stem 'banjo'"),
-        (["add", "guitar", "--to", "loop.wav"], "cannot tell which stem 'loop.wav' is"),
+        (
+            ["add", "guitar", "--to", "loop.wav"],
+            "the name of 'loop.wav' does not say which stem it is",
+        ),
         (["add", "guitar", "--to", "bass="], "names no file"),
         (["add", "bass", "--to", "bass.wav"], "bass is both given and wanted"),
         (["add", "guitar", "guitar", "--to", "bass.wav"], "guitar is named twice"),
@@ -111,8 +115,11 @@ ADD = ["add", "guitar", "--to", "bass.wav"]
         ([*ADD, "--takes", "101"], "takes is 101"),
         ([*ADD, "--start", "1", "--end", "0.5"], "the region is empty"),
         ([*ADD, "--format", "flac", "--bit-depth", "32f"], "flac holds 16 or 24 bits"),
-        (["fill", "bass", "--in", "drums.wav", "--end", "1"], "add bass=FILE"),
-        (["fill", "bass", "--in", "bass.wav"], "name the range to fill: --start and --end"),
+        (
+            ["fill", "bass", "--in", "drums.wav", "--end", "1"],
+            "bass is not among what is given (drums)",
+        ),
+        (["fill", "bass", "--in", "bass.wav"], "fill needs the range to replace: a start, an end"),
         (["vary", "bass.wav"], "--strength"),
         (["vary", "bass.wav", "--strength", "1.5"], "strength is 1.5: expected 0.0 to 1.0"),
         (["vary", "bass.wav", "--strength", "nan"], "strength is nan"),
@@ -171,11 +178,11 @@ def test_failures_are_one_line_and_status_1(
         ("My Song - DRUMS (take 2).wav", "drums"),
     ],
 )
-def test_the_stem_is_told_from_the_name(text: str, name: str) -> None:
-    assert given_file(text)[0] == name
+def test_a_file_s_name_says_its_stem(text: str, name: str) -> None:
+    assert given_file(text, STEMS)[0] == name
 
 
-@pytest.mark.parametrize("name", HELP)
+@pytest.mark.parametrize("name", PART_COMMANDS)
 def test_every_example_in_the_help_is_a_command(
     name: str, session: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ from bandmate_bridge.commands.recommend import (
     suits,
     this_machine,
 )
-from bandmate_server.model.catalogue import CATALOGUE
+from bandmate_server.model.library.catalogue import CATALOGUE
 
 ROWS = {row.name: row for row in CATALOGUE}
 

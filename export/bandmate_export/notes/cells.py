@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bandmate_export.graph import Graph
+from bandmate_server.model.notes.layout import packed_cells
 from bandmate_server.spec import ModelSpec
-from bandmate_training.notes.layout import packed_cells
 
 
 def packed(g: Graph, latents: str, spec: ModelSpec) -> str:

@@ -13,6 +13,7 @@ from bandmate_export.graph import Graph
 from bandmate_export.layers import conv, level_embedding, linear, pointwise, silu
 from bandmate_export.notes.cells import packed, unpacked
 from bandmate_export.weights import Precision
+from bandmate_server.model.notes.layout import SCALE, TIMBRE, note_count, packed_cells
 from bandmate_server.spec import ModelSpec
 from bandmate_training.notes.diffusion import angle_of, scaled
 from bandmate_training.notes.evidence import (
@@ -22,7 +23,6 @@ from bandmate_training.notes.evidence import (
     SPREAD,
     heights,
 )
-from bandmate_training.notes.layout import SCALE, TIMBRE, note_count, packed_cells
 from bandmate_training.notes.networks.network import (
     KINDS,
     MODULATIONS,

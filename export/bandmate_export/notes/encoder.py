@@ -11,9 +11,9 @@ from bandmate_export.graph import Graph
 from bandmate_export.layers import conv, convnext
 from bandmate_export.mel import log_mel
 from bandmate_export.weights import Precision
+from bandmate_server.model.notes.layout import PITCHES, SCALE, TIMBRE
 from bandmate_server.spec import ModelSpec
 from bandmate_training.networks.mel import LogMel
-from bandmate_training.notes.layout import PITCHES, SCALE, TIMBRE
 from bandmate_training.notes.networks.front import (
     FLOOR,
     HOP,

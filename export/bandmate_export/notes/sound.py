@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from bandmate_export.graph import Graph
 from bandmate_export.layers import conv, convnext
 from bandmate_export.weights import Precision
+from bandmate_server.model.notes.layout import SCALE, TIMBRE
 from bandmate_server.spec import ModelSpec
-from bandmate_training.notes.layout import SCALE, TIMBRE
 from bandmate_training.notes.networks.sound import MEL_MEAN, MEL_STD, NoteDecoder
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,37 +13,40 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from bandmate_export.bundle import CARD, About, staged, write_manifest
+from bandmate_export.bundle import CARD, About, write_manifest
 from bandmate_export.graph import Graph
 from bandmate_export.parity import LIMIT, errors
+from bandmate_export.staging import staged
 from bandmate_export.storage import write_graph
 from bandmate_export.waveform.htdemucs import htdemucs_outputs
 from bandmate_export.waveform.roformer import roformer_output
 from bandmate_export.weights import Precision
 from bandmate_server.errors import ExportError
 from bandmate_server.files import hash_file, write_whole
-from bandmate_server.model.graphs import SEPARATOR, graph_shapes
+from bandmate_server.model.graphs import graph_names, graph_shapes
 from bandmate_server.spec import TransformSpec, WaveformSpec
 from bandmate_training.networks.waveform.htdemucs import HTDemucs
 from bandmate_training.networks.waveform.roformer import RoFormer
 
 SEED = 0
-FILE = "separator.onnx"
+
+Network = HTDemucs | RoFormer
+Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
 class WaveformNetwork:
-    """A network with its weights, and what its checkpoint does not say.
+    """One network, or one for each source, with weights, and what a checkpoint does not say.
 
-    network: in evaluation mode.
-    sources: what its outputs are.
+    networks: of the same sizes, in evaluation mode.
+    sources: what their outputs are.
     sample_rate: Hz.
     segment: samples at once.
     hop: of the transform, samples.
     overlap: of segments, as a share of one.
     """
 
-    network: HTDemucs | RoFormer
+    networks: tuple[Network, ...]
     sources: tuple[str, ...]
     sample_rate: int
     segment: int
@@ -51,17 +54,18 @@ class WaveformNetwork:
     overlap: float = 0.25
 
     @classmethod
-    def of_htdemucs(cls, network: HTDemucs) -> WaveformNetwork:
-        """Return what an HTDemucs says of itself."""
-        config = network.config
+    def of_htdemucs(cls, *networks: HTDemucs) -> WaveformNetwork:
+        """Return what an HTDemucs says of itself, or several that have a source each."""
+        config = networks[0].config
         segment = int(config.samplerate * config.segment)
-        return cls(network, config.sources, config.samplerate, segment, config.hop)
+        sources = tuple(name for network in networks for name in network.config.sources)
+        return cls(networks, sources, config.samplerate, segment, config.hop)
 
     def spec(self, name: str, segment: int | None = None) -> WaveformSpec:
         """Return the spec, for another segment if one is named."""
-        samples = segment or self.segment
-        if isinstance(self.network, HTDemucs):
-            config = self.network.config
+        samples, network = segment or self.segment, self.networks[0]
+        if isinstance(network, HTDemucs):
+            config = network.config
             size, channels = config.nfft, config.audio_channels
             transform = TransformSpec(
                 fft_size=size,
@@ -73,7 +77,7 @@ class WaveformNetwork:
                 unitary=True,
             )
         else:
-            bins, channels = self.network.config.bins, self.network.config.channels
+            bins, channels = network.config.bins, network.config.channels
             size = 2 * (bins - 1)
             transform = TransformSpec(size, self.hop, samples // self.hop + 1, size // 2, bins)
         return WaveformSpec(
@@ -83,8 +87,9 @@ class WaveformNetwork:
             channels=channels,
             segment=samples,
             transform=transform,
-            wave=isinstance(self.network, HTDemucs),
+            wave=isinstance(network, HTDemucs),
             overlap=self.overlap,
+            apart=len(self.networks) > 1,
         )
 
 
@@ -92,6 +97,7 @@ class WaveformNetwork:
 class ParityRow:
     """How far a graph's output is from the network's, at one segment length in samples."""
 
+    graph: str
     output: str
     segment: int
     absolute: float
@@ -99,11 +105,11 @@ class ParityRow:
 
 
 def separator_graph(
-    source: WaveformNetwork, spec: WaveformSpec, precision: Precision
+    name: str, network: Network, spec: WaveformSpec, precision: Precision
 ) -> onnx.ModelProto:
-    """Return the graph of a network for the segments of a spec."""
-    network, inputs, outputs = source.network, *graph_shapes(SEPARATOR, spec)
-    g = Graph(SEPARATOR, SEPARATOR, network, precision)
+    """Return a graph of a network for the segments of a spec."""
+    inputs, outputs = graph_shapes(name, spec)
+    g = Graph(name, "separator", network, precision)
     values: Sequence[str]
     if isinstance(network, HTDemucs):
         values = htdemucs_outputs(g, network, spec.segment)
@@ -118,25 +124,27 @@ def separator_graph(
     )
 
 
-def compare(source: WaveformNetwork, spec: WaveformSpec, precision: Precision) -> list[ParityRow]:
+def compare(
+    name: str, network: Network, spec: WaveformSpec, precision: Precision
+) -> list[ParityRow]:
     """Run network and graph on the same noise, for the segments of a spec."""
     import onnxruntime
 
-    content = separator_graph(source, spec, precision).SerializeToString()
+    content = separator_graph(name, network, spec, precision).SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     generator = np.random.default_rng([SEED, spec.segment])
-    inputs, outputs = graph_shapes(SEPARATOR, spec)
+    inputs, outputs = graph_shapes(name, spec)
     feeds = {
         name: 0.1 * generator.standard_normal(_fixed(shape), np.float32)
         for name, shape in inputs.items()
     }
     with torch.no_grad():
-        found = source.network(*map(torch.from_numpy, feeds.values()))
+        found = network(*map(torch.from_numpy, feeds.values()))
     expected = found if isinstance(found, tuple) else (found,)
     made: list[NDArray[np.float32]] = session.run(list(outputs), feeds)
     return [
-        ParityRow(name, spec.segment, *errors(have, want.numpy()))
-        for name, have, want in zip(outputs, made, expected, strict=True)
+        ParityRow(name, output, spec.segment, *errors(have, want.numpy()))
+        for output, have, want in zip(outputs, made, expected, strict=True)
     ]
 
 
@@ -150,8 +158,6 @@ def export_waveform(
 ) -> dict[str, Any]:
     """Write a network as a bundle and return its manifest, with the parity report in it.
 
-    The graph is compared with torch at its own segment length and at half of it.
-
     Args:
         source: the network.
         out: the bundle's folder.
@@ -163,30 +169,64 @@ def export_waveform(
         ExportError: if the graph differs from the network by more than 1e-4.
         OutputError: if the folder must not be replaced, or cannot be written.
     """
+    with staged(out, force) as folder:
+        return write_waveform(source, folder, about, precision, lambda fraction, what: None)
+
+
+def write_waveform(
+    source: WaveformNetwork, folder: Path, about: About, precision: Precision, report: Report
+) -> dict[str, Any]:
+    """Write a bundle into a folder; return its manifest.
+
+    Every graph is compared with torch at its own segment length and at half of it.
+
+    Args:
+        source: the network.
+        folder: that is there, and empty.
+        about: name, version and licence.
+        precision: of large weights as stored.
+        report: is called with the share done (0 to 1) and what is being done.
+
+    Raises:
+        ExportError: if a graph differs from its network by more than 1e-4.
+    """
     spec = source.spec(about.name)
-    half = source.spec(about.name, source.segment // 2)
-    rows = [row for one in (spec, half) for row in compare(source, one, precision)]
+    graphs = dict(zip(graph_names(spec), source.networks, strict=True))
+    rows = list(_compared(source, graphs, precision, report))
     worst = max(rows, key=lambda row: math.inf if math.isnan(row.relative) else row.relative)
     if not worst.relative <= LIMIT:
         raise ExportError(
-            f"{worst.output} differs from torch by {worst.relative:.1e} (relative, segments of"
-            f" {worst.segment} samples); the limit is {LIMIT:.0e}"
+            f"{worst.output} of the {worst.graph} differs from torch by {worst.relative:.1e}"
+            f" (relative, segments of {worst.segment} samples); the limit is {LIMIT:.0e}"
         )
-    with staged(out, force) as folder:
-        files = write_graph(folder, FILE, separator_graph(source, spec, precision))
-        manifest = {
-            "name": about.name,
-            "version": about.version,
-            "spec": spec.to_json(),
-            "files": {SEPARATOR: FILE},
-            "sha256": {name: hash_file(folder / name) for name in files},
-            "licence": about.licence,
-            "weights": precision,
-            "parity": [asdict(row) for row in rows],
-        }
-        write_manifest(folder, manifest)
-        write_whole(folder / CARD, _card(about, spec, worst))
+    written: list[str] = []
+    for name, network in graphs.items():
+        model = separator_graph(name, network, spec, precision)
+        written += write_graph(folder, f"{name}.onnx", model)
+    manifest = {
+        "name": about.name,
+        "version": about.version,
+        "spec": spec.to_json(),
+        "files": {name: f"{name}.onnx" for name in graphs},
+        "sha256": {name: hash_file(folder / name) for name in written},
+        "licence": about.licence,
+        "weights": precision,
+        "parity": [asdict(row) for row in rows],
+    }
+    write_manifest(folder, manifest)
+    write_whole(folder / CARD, _card(about, spec, worst))
     return manifest
+
+
+def _compared(
+    source: WaveformNetwork, graphs: dict[str, Network], precision: Precision, report: Report
+) -> Iterator[ParityRow]:
+    """Yield the rows of every graph, at the segment's length and at half of it."""
+    lengths = (source.segment, source.segment // 2)
+    cases = [(name, length) for name in graphs for length in lengths]
+    for done, (name, length) in enumerate(cases):
+        report(done / len(cases), f"comparing the {name} with torch")
+        yield from compare(name, graphs[name], source.spec(name, length), precision)
 
 
 def _fixed(shape: tuple[int | None, ...]) -> tuple[int, ...]:

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from bandmate_bridge.arguments.parsing import Commands, add_command
 from bandmate_server.errors import SettingsError
-from bandmate_server.option_arguments import add_options
-from bandmate_server.option_kinds import known_stem
+from bandmate_server.option_arguments import add_options, argument_type
+from bandmate_server.option_kinds import Stems, known_stem
 from bandmate_server.options import Task, options_of
-from bandmate_server.spec import BACKING, STEMS
+from bandmate_server.spec import BACKING
 
 Given = tuple[str, Path]
 
-ROLES = (*STEMS, BACKING)
+STEM_HELP = "such as bass; which there are is the model's to say"
 _WORDS = re.compile(r"[a-z]+")
 
-WORDS: dict[Task, str] = {
-    "add": "add stems that play to given ones",
-    "fill": "play a range of a stem anew, and keep the rest",
-    "vary": "another take of a stem that is there",
-    "generate": "stems made from nothing",
-}
-HELP: dict[Task, str] = {
-    "add": """\
+ADD_HELP = """\
 examples:
   bandmate add guitar --to bass.wav drums.wav --out new
       writes new/guitar.wav, which plays to the two, and new/manifest.json
@@ -39,101 +36,122 @@ examples:
 All files begin at the same moment. The new stems get the first file's rate and the most channels
 of any; files at another rate are resampled for the model, shorter ones count as silent after
 their end. A new stem is mono, the same in every channel, at the level it usually has in a band.
-""",
-    "fill": """\
+"""
+FILL_HELP = """\
 examples:
   bandmate fill guitar --in guitar.wav bass.wav drums.wav --start 12 --end 14.5 --out fixed
       writes fixed/guitar.wav: those 2.5 s made again, every other sample as it was
   bandmate fill piano --in piano=keys.wav backing=rest.wav --start 0:30 --end 0:34 --out fixed
 
 Inside the range, fades of 20 ms lead from the old to the new.
-""",
-    "vary": """\
+"""
+VARY_HELP = """\
 examples:
   bandmate vary bass.wav --strength 0.4 --to drums.wav piano.wav --out other
       writes other/bass.wav: another take of the same part, to the others
   bandmate vary guitar=solo.wav --strength 0.8 --out other --start 8 --end 16 --takes 3
 
 0 is a light re-performance, 1 a free new part.
-""",
-    "generate": """\
+"""
+GENERATE_HELP = """\
 examples:
   bandmate generate --seconds 20 --out idea
       writes idea/{bass,drums,guitar,piano}.wav
   bandmate generate --seconds 8 --stems drums,bass --out groove --seed 3 --rate 48000
-""",
-}
-
-
-def stem_name(text: str) -> str:
-    """Return the stem that a word names.
-
-    Raises:
-        argparse.ArgumentTypeError: if there is none of this name.
-    """
-    return _known(text, STEMS)
-
-
-def stem_names(text: str) -> tuple[str, ...]:
-    """Return the stems of `drums,bass`.
-
-    Raises:
-        argparse.ArgumentTypeError: if one is unknown.
-    """
-    return tuple(stem_name(part) for part in text.split(","))
-
-
-def given_file(text: str) -> Given:
-    """Return (stem or "backing", file) of `STEM=FILE`, or of a file whose name says its stem.
-
-    Raises:
-        argparse.ArgumentTypeError: if the stem is unknown, or cannot be told.
-    """
-    name, equals, path = text.partition("=")
-    if equals and not Path(text).exists():
-        if not path:
-            raise argparse.ArgumentTypeError(f"{text!r} names no file: write {name}=FILE")
-        return _known(name, ROLES), Path(path)
-    words = set(_WORDS.findall(Path(text).stem.lower()))
-    found = [role for role in ROLES if role in words]
-    if len(found) != 1:
-        raise argparse.ArgumentTypeError(
-            f"cannot tell which stem {text!r} is: write for instance {STEMS[0]}={text}"
-        )
-    return found[0], Path(text)
-
-
-def _known(text: str, names: tuple[str, ...]) -> str:
-    try:
-        return known_stem(text, names)
-    except SettingsError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+"""
 
 
 def add_parts(commands: Commands) -> None:
     """Add the four commands."""
-    for task, words in WORDS.items():
-        parser = add_command(commands, task, words, HELP[task])
-        add_subject(parser, task)
+    for task, row in PART_COMMANDS.items():
+        parser = add_command(commands, task, row.words, row.help)
+        row.add_subject(parser)
         parser.add_argument(
             "--out", type=Path, required=True, metavar="DIR", help="files go to DIR/<stem>.wav"
         )
         add_options(parser, options_of(task, "command").values())
 
 
-def add_subject(parser: argparse.ArgumentParser, task: Task) -> None:
-    """Add what a part is made of and made for."""
-    if task == "add":
-        parser.add_argument(
-            "stems", nargs="+", type=stem_names, metavar="STEM", help=", ".join(STEMS)
+def read_subject(
+    options: argparse.Namespace, stems: tuple[str, ...]
+) -> tuple[dict[str, Any], dict[str, list[Path]]]:
+    """Return a command line's arguments by name, and the files of each role that are given.
+
+    Args:
+        options: of one of PART_COMMANDS.
+        stems: the model's.
+
+    Raises:
+        SettingsError: if a file's stem is unknown, or its name does not say it.
+    """
+    chosen, texts = dict(vars(options)), options.given
+    if "source" in chosen:
+        texts = [options.source, *texts]
+        chosen["stem"] = given_file(options.source, stems)[0]
+    given: dict[str, list[Path]] = {}
+    for role, path in (given_file(text, stems) for text in texts):
+        given.setdefault(role, []).append(path)
+    return chosen, given
+
+
+def given_file(text: str, stems: tuple[str, ...]) -> Given:
+    """Return (stem or "backing", file) of `STEM=FILE`, or of a file whose name says its stem.
+
+    Raises:
+        SettingsError: if the stem is unknown, or the name does not say it.
+    """
+    name, equals, path = text.partition("=")
+    roles = (*stems, BACKING)
+    if equals and not Path(text).exists():
+        if not path:
+            raise SettingsError(f"{text!r} names no file: write {name}=FILE")
+        return known_stem(name, roles), Path(path)
+    words = set(_WORDS.findall(Path(text).stem.lower()))
+    found = [role for role in roles if role in words]
+    if len(found) != 1:
+        raise SettingsError(
+            f"the name of {text!r} does not say which stem it is:"
+            f" write for instance {stems[0]}={text}"
         )
-        _add_given(parser, "--to", "what the new stems play to; backing=FILE is a bounced mix")
-    elif task == "fill":
-        parser.add_argument("stem", type=stem_name, metavar="STEM", help=", ".join(STEMS))
-        _add_given(parser, "--in", "the stem itself, and what it plays to")
-    elif task == "vary":
-        parser.add_argument("source", type=given_file, metavar="[STEM=]FILE", help="the stem")
-        _add_given(parser, "--to", "what the stem plays to", required=False)
+    return found[0], Path(text)
+
+
+@dataclass(frozen=True)
+class PartCommand:
+    """A command that makes parts.
+
+    words: what it does, in a line.
+    help: examples.
+    add_subject: adds to a parser what a part is made of and made for.
+    done: what has become of the stems in the end.
+    """
+
+    words: str
+    help: str
+    add_subject: Callable[[argparse.ArgumentParser], None]
+    done: str
+
+
+def _add_wanted(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "stems",
+        nargs="+",
+        type=argument_type("stems", Stems()),
+        action=_Joined,
+        metavar="STEM",
+        help=STEM_HELP,
+    )
+    _add_given(parser, "--to", "what the new stems play to; backing=FILE is a bounced mix")
+
+
+def _add_filled(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("stem", type=str.lower, metavar="STEM", help=STEM_HELP)
+    _add_given(parser, "--in", "the stem itself, and what it plays to")
+
+
+def _add_varied(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="[STEM=]FILE", help="the stem")
+    _add_given(parser, "--to", "what the stem plays to", required=False)
 
 
 def _add_given(
@@ -144,9 +162,33 @@ def _add_given(
         dest="given",
         nargs="+",
         action="extend",
-        type=given_file,
         required=required,
-        default=None if required else [],
+        default=[],
         metavar="[STEM=]FILE",
         help=words,
     )
+
+
+class _Joined(argparse.Action):
+    """Keeps several lists as one."""
+
+    def __call__(
+        self, parser: object, namespace: argparse.Namespace, values: Any, option: object = None
+    ) -> None:
+        """Keep the values."""
+        setattr(namespace, self.dest, tuple(chain.from_iterable(values)))
+
+
+PART_COMMANDS: dict[Task, PartCommand] = {
+    "add": PartCommand("add stems that play to given ones", ADD_HELP, _add_wanted, "added"),
+    "fill": PartCommand(
+        "make a range of a stem again, and keep the rest", FILL_HELP, _add_filled, "filled"
+    ),
+    "vary": PartCommand("another take of a stem that is there", VARY_HELP, _add_varied, "varied"),
+    "generate": PartCommand(
+        "stems made from nothing",
+        GENERATE_HELP,
+        lambda parser: parser.set_defaults(given=[]),
+        "generated",
+    ),
+}

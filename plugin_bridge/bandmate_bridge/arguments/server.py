@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bandmate_bridge.arguments.parsing import Commands, add_command, add_printed
-from bandmate_bridge.arguments.parts import WORDS, add_subject
+from bandmate_bridge.arguments.parts import PART_COMMANDS
 from bandmate_server.option_arguments import (
     add_option,
     add_options,
@@ -153,9 +153,9 @@ def add_send(commands: Commands) -> None:
     separate = actions.add_parser("separate", help="stems of a song or region")
     separate.add_argument("input", metavar="INPUT", help="audio file, or put:NAME")
     _add_job(separate, "separate")
-    for task, words in WORDS.items():
-        part = actions.add_parser(task, help=words)
-        add_subject(part, task)
+    for task, row in PART_COMMANDS.items():
+        part = actions.add_parser(task, help=row.words)
+        row.add_subject(part)
         _add_job(part, task)
     status = actions.add_parser("status", help="how a job, or every job, is doing")
     status.add_argument("job", nargs="?", metavar="JOB")

@@ -33,6 +33,7 @@ from bandmate_server.errors import OutputError, ServerError
 from bandmate_server.files import write_whole
 from bandmate_server.osc.network import DEFAULT_HOST, DEFAULT_PORT, is_loopback
 from bandmate_server.osc.protocol import Message
+from bandmate_server.osc.routes import REQUESTS, arrange_arguments
 from bandmate_server.results.claim import claimed
 
 ANSWER_SECONDS = 10.0
@@ -113,7 +114,8 @@ class Client:
             options: as of `bandmate separate`, and `track` and `position` for the mailbox.
             request: id, to ask for the same job again; None makes a new one.
         """
-        return self._submit("/bandmate/separate", {"wav": wav}, request, options, start, frames)
+        region = {"start": start, "frames": frames}
+        return self.submit("separate", region, {"wav": wav}, options, request)
 
     def add(
         self,
@@ -130,7 +132,7 @@ class Client:
             options: as of `bandmate add`, and those of the mailbox.
             request: id, to ask for the same job again.
         """
-        return self._submit("/bandmate/add", session, request, options, ",".join(stems))
+        return self.submit("add", {"stems": stems}, session, options, request)
 
     def fill(
         self,
@@ -142,7 +144,8 @@ class Client:
         request: str | None = None,
     ) -> str:
         """Have a range of one stem made anew and return the job; see `add`."""
-        return self._submit("/bandmate/fill", session, request, options, stem, start, frames)
+        arguments = {"stem": stem, "start": start, "frames": frames}
+        return self.submit("fill", arguments, session, options, request)
 
     def vary(
         self,
@@ -153,7 +156,8 @@ class Client:
         request: str | None = None,
     ) -> str:
         """Have another take of a stem made and return the job; see `add`."""
-        return self._submit("/bandmate/vary", session, request, options, stem, strength)
+        arguments = {"stem": stem, "strength": strength}
+        return self.submit("vary", arguments, session, options, request)
 
     def generate(
         self,
@@ -162,7 +166,37 @@ class Client:
         request: str | None = None,
     ) -> str:
         """Have stems made out of nothing and return the job."""
-        return self._submit("/bandmate/generate", {}, request, options, seconds)
+        return self.submit("generate", {"seconds": seconds}, {}, options, request)
+
+    def submit(
+        self,
+        task: str,
+        arguments: Mapping[str, Any],
+        sounds: Mapping[str, Any],
+        options: Mapping[str, Any] | None = None,
+        request: str | None = None,
+    ) -> str:
+        """Have a task done and return the job; files that the server cannot read are sent.
+
+        Args:
+            task: "separate", "add", "fill", "vary" or "generate".
+            arguments: of its address, by name; those that it does not have are left out.
+            sounds: what it is done to: "wav", or the session's stems and region.
+            options: as of the command.
+            request: id, to ask for the same job again.
+        """
+        address, name = f"/bandmate/{task}", request or uuid.uuid4().hex
+        arguments = {**arguments, "options": json.dumps(dict(options or {}))}
+        try:
+            return self._ask_for_job(address, arguments, self._named(sounds), name)
+        except ServerError as error:
+            if error.code not in UNREADABLE:
+                raise
+        return self._ask_for_job(address, arguments, self._sent(sounds), name)
+
+    def stems(self) -> tuple[str, ...]:
+        """Return the stems that the server's model knows."""
+        return tuple(self.status("")["stems"])
 
     def cancel(self, job: str) -> str:
         """Stop a job and return its state so far; a running one stops at its next step."""
@@ -177,8 +211,7 @@ class Client:
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return state, stage, fraction and error of the newest jobs, as many as fit a reply."""
-        found: list[dict[str, Any]] = self.status("")["jobs"]
-        return found
+        return list(self.status("")["jobs"])
 
     def subscribe(self, port: int, host: str = "") -> None:
         """Have events of all jobs, and all replies, sent to a UDP port of another program.
@@ -298,42 +331,15 @@ class Client:
         found: list[dict[str, Any]] = status["stems"]
         return found
 
-    def _submit(
-        self,
-        address: str,
-        sounds: Mapping[str, Any],
-        request: str | None,
-        options: Mapping[str, Any] | None,
-        *values: str | float,
-    ) -> str:
-        """Send a request for a job; files that the server may not or cannot read are sent."""
-        name = request or uuid.uuid4().hex
-        text = json.dumps(dict(options or {}))
-        try:
-            return self._ask_for_job(address, self._named(sounds), name, text, values)
-        except ServerError as error:
-            if error.code not in UNREADABLE:
-                raise
-        return self._ask_for_job(address, self._sent(sounds), name, text, values)
-
     def _ask_for_job(
-        self,
-        address: str,
-        sounds: Mapping[str, Any],
-        request: str,
-        options: str,
-        values: tuple[str | float, ...],
+        self, address: str, arguments: Mapping[str, Any], sounds: Mapping[str, Any], request: str
     ) -> str:
-        arguments: list[str | float] = list(values)
-        if address == "/bandmate/separate":
-            arguments.insert(0, sounds["wav"][0])
-        elif sounds:
-            arguments.insert(1, json.dumps(sounds))
-        kinds = {str: "s", int: "h", float: "d"}
-        types = "".join(kinds[type(value)] for value in arguments)
-        found = self._connection.ask(address, types + "s", *arguments, options, request=request)
-        self._followed.add(str(found[0]))
-        return str(found[0])
+        """Send what the address takes of arguments and sounds, in its order."""
+        sound = {"wav": sounds["wav"][0]} if "wav" in sounds else {"session": json.dumps(sounds)}
+        types, values = arrange_arguments(REQUESTS[address], {**arguments, **sound})
+        job = str(self._connection.ask(address, types, *values, request=request)[0])
+        self._followed.add(job)
+        return job
 
     def _named(self, sounds: Mapping[str, Any]) -> dict[str, Any]:
         """Return sounds with files by their paths, if the server may see our disk."""

@@ -28,7 +28,8 @@ from bandmate_bridge.daw.audacity_project import (
 from bandmate_bridge.terminal.console import print_json, print_result
 from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_bridge.terminal.progress_bar import progress_bar
-from bandmate_server.errors import Cancelled, DawError
+from bandmate_server.errors import Cancelled, DawError, SettingsError
+from bandmate_server.model.bundle import read_spec
 from bandmate_server.spec import BACKING, MINI
 
 MODULES = {"separate": "separate", "add": "parts"}  # in `commands`
@@ -111,14 +112,15 @@ def _exported(
 
 def _roles(tracks: Sequence[Track], options: argparse.Namespace) -> list[str]:
     """Return the stem that each track's name says it is; none if any does not, or two agree."""
-    added = {stem for names in options.stems for stem in names}
-    roles = []
-    for track in tracks:
-        try:
-            roles.append(given_file(f"{track.name.replace('/', ' ')}.wav")[0])
-        except argparse.ArgumentTypeError:
-            return []
-    return roles if len(set(roles)) == len(roles) and not added & set(roles) else []
+    stems, names = (
+        read_spec(options.model).stems,
+        [track.name.replace("/", " ") for track in tracks],
+    )
+    try:
+        roles = [given_file(f"{name}.wav", stems)[0] for name in names]
+    except SettingsError:
+        return []
+    return roles if len(set(roles)) == len(roles) and not {*options.stems} & {*roles} else []
 
 
 def _made(

@@ -31,7 +31,7 @@ from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server import open_model
 from bandmate_server.errors import Cancelled, SettingsError
 from bandmate_server.model import bundle
-from bandmate_server.model.choice import model_for
+from bandmate_server.model.library.choice import model_for
 from bandmate_server.option_arguments import given
 from bandmate_server.options import TAKES, WANTED
 from bandmate_server.settings import (

@@ -15,7 +15,7 @@ from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_server import open_model
 from bandmate_server.errors import ChainError, OutputError
 from bandmate_server.model.bundle import read_spec
-from bandmate_server.model.choice import model_for
+from bandmate_server.model.library.choice import model_for
 
 EXAMPLE = """\
 # Effect chains for `bandmate batch --chains`: a list of steps for each stem, and for the mix.

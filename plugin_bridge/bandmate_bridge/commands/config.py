@@ -7,8 +7,8 @@ from typing import cast
 
 from bandmate_bridge.terminal.console import print_json, print_result
 from bandmate_bridge.terminal.interrupts import Interrupt
-from bandmate_server.model.choice import chosen_model, model_for
-from bandmate_server.model.preferences import (
+from bandmate_server.model.library.choice import chosen_model, model_for
+from bandmate_server.model.library.preferences import (
     KEYS,
     check_key,
     preferences_file,

@@ -16,8 +16,8 @@ from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_server import open_model, separate
 from bandmate_server.errors import BandmateError
 from bandmate_server.model import bundle
-from bandmate_server.model.choice import model_for, models_by_task
 from bandmate_server.model.devices import ACCELERATORS, CPU, device_report
+from bandmate_server.model.library.choice import model_for, models_by_task
 
 RATE = 44_100  # Hz, of the music that the speed is measured on
 DEVICES = {CPU: "cpu"} | {one.provider: word for word, one in ACCELERATORS.items()}

@@ -13,8 +13,8 @@ from bandmate_bridge.terminal.console import print_error, print_json, print_resu
 from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_server.errors import BandmateError, BundleError
 from bandmate_server.model import bundle
-from bandmate_server.model.catalogue import CATALOGUE, SPEEDS, PublishedModel
-from bandmate_server.model.preferences import read_preferences
+from bandmate_server.model.library.catalogue import CATALOGUE, SPEEDS, PublishedModel
+from bandmate_server.model.library.preferences import read_preferences
 
 
 def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bandmate_server.model.bundle import list_bundles, user_folder
-from bandmate_server.model.catalogue import CATALOGUE, PublishedModel
 from bandmate_server.model.devices import CPU, choose_device, count_cores
-from bandmate_server.model.machine import memory_gb
+from bandmate_server.model.library.catalogue import CATALOGUE, PublishedModel
+from bandmate_server.model.library.machine import memory_gb
 from bandmate_server.options import USUAL_MODEL
 
 SHARE = 0.5  # of the memory that a model may take: the DAW wants the rest

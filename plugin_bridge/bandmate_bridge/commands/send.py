@@ -8,7 +8,7 @@ from typing import Any
 import soundfile
 
 from bandmate_bridge.arguments.parsing import UsageError
-from bandmate_bridge.arguments.parts import Given
+from bandmate_bridge.arguments.parts import read_subject
 from bandmate_bridge.client import Client, Done, Progress, connect
 from bandmate_bridge.client.token import read_token
 from bandmate_bridge.terminal.console import print_json, print_result
@@ -17,7 +17,8 @@ from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server.errors import Cancelled, ServerError, SettingsError
 from bandmate_server.option_arguments import given
 from bandmate_server.options import END, START, options_of
-from bandmate_server.settings import check_region
+from bandmate_server.parts.task import part_task
+from bandmate_server.settings import check_region, part_settings
 
 
 def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
@@ -90,30 +91,29 @@ def _chosen(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _submit(server: Client, options: argparse.Namespace) -> str:
-    """Send the request for a job and return the job."""
-    chosen, request = _chosen(options), options.request
-    if options.action == "generate":
-        return server.generate(options.seconds, chosen, request)
+    """Send the request for a job and return the job.
+
+    Raises:
+        UsageError: if the command makes no sense.
+    """
+    options_, request = _chosen(options), options.request
     if options.action == "separate":
         start, frames = _region(options.input, options)
-        return server.separate(options.input, start, frames, chosen, request)
-    files: list[Given] = list(options.given)
-    if options.action == "vary":
-        files.insert(0, options.source)
-    session: dict[str, Any] = {}
-    for role, path in files:
-        session.setdefault(role, []).append(path)
-    start, frames = _region(str(files[0][1]), options)
-    if options.action == "fill":
-        if options.start is None and options.end is None:
-            raise UsageError("name the range to fill: --start and --end")
-        return server.fill(options.stem, session, start, frames, chosen, request)
+        return server.separate(options.input, start, frames, options_, request)
+    try:
+        chosen, files = read_subject(options, server.stems())
+        task = part_task(options.action, chosen)
+        task.check_given(files)
+        rows = options_of(options.action, "send").values()
+        task.check_settings(part_settings(given(options, rows, "settings")))
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
+    if not files:
+        return server.submit(options.action, chosen, {}, options_, request)
+    (lead, *_) = files[task.lead] if task.lead else next(iter(files.values()))
+    start, frames = _region(str(lead), options)
     region = {"start": start, "frames": frames}
-    if options.action == "vary":
-        stem = options.source[0]
-        return server.vary(stem, session | region, options.strength, chosen, request)
-    wanted = [stem for names in options.stems for stem in names]
-    return server.add(wanted, session | region, chosen, request)
+    return server.submit(options.action, chosen | region, files | region, options_, request)
 
 
 def _region(file: str, options: argparse.Namespace) -> tuple[int, int]:

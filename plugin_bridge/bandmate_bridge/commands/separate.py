@@ -21,7 +21,7 @@ from bandmate_bridge.terminal.pipes import PipedInputs, input_name
 from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server import open_model, separate_file
 from bandmate_server.errors import AudioError, BandmateError, Cancelled, SettingsError
-from bandmate_server.model.choice import model_for
+from bandmate_server.model.library.choice import model_for
 from bandmate_server.option_arguments import given
 from bandmate_server.options import TAKES, options_of
 from bandmate_server.separation.separators import separator_of

@@ -13,7 +13,7 @@ from bandmate_bridge.terminal.console import print_json, print_result, print_war
 from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_server.files import data_folder
 from bandmate_server.model.bundle import find_bundle
-from bandmate_server.model.choice import models_by_task
+from bandmate_server.model.library.choice import models_by_task
 from bandmate_server.osc.network import DEFAULT_PORT, show_address
 from bandmate_server.osc.server import Server, ServerSettings
 from bandmate_server.structured_log import start_logging

@@ -14,7 +14,7 @@ from bandmate_bridge.fetch.install import check_conversion, check_name, check_pl
 from bandmate_bridge.fetch.kinds import kind_of
 from bandmate_bridge.terminal.console import print_note, print_warning
 from bandmate_bridge.terminal.progress_bar import progress_bar
-from bandmate_server.model.catalogue import CONFIG, UNKNOWN, PublishedModel, find_published
+from bandmate_server.model.library.catalogue import CONFIG, UNKNOWN, PublishedModel, find_published
 from bandmate_server.progress import ignore_progress
 
 CONVERTER = "bandmate_export"  # its loggers' name

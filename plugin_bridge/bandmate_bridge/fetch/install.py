@@ -18,7 +18,7 @@ from bandmate_server.model.bundle import (
     user_folder,
     verify_bundle,
 )
-from bandmate_server.model.catalogue import CONFIG
+from bandmate_server.model.library.catalogue import CONFIG
 from bandmate_server.progress import Progress
 
 NEEDED = ("torch", "onnx")  # by the conversion

@@ -9,7 +9,7 @@ from urllib.request import url2pathname
 from bandmate_bridge.fetch.download import Report, check_hash, download
 from bandmate_server.errors import DownloadError
 from bandmate_server.files import cache_folder
-from bandmate_server.model.catalogue import PublishedFile, PublishedModel
+from bandmate_server.model.library.catalogue import PublishedFile, PublishedModel
 
 
 def downloads_folder(model: PublishedModel) -> Path:

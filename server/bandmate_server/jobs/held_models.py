@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bandmate_server.model.choice import check_task, model_for
-from bandmate_server.model.machine import resident_mb
+from bandmate_server.model.library.choice import check_task, model_for
+from bandmate_server.model.library.machine import resident_mb
 from bandmate_server.model.opening import AnyModel, open_model
 from bandmate_server.options import Task
 

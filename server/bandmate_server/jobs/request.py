@@ -24,13 +24,12 @@ from bandmate_server.options import (
     Task,
     options_of,
 )
+from bandmate_server.parts.task import PART_TASKS, part_task
 from bandmate_server.settings import (
-    check_added,
     check_region,
     check_stems,
     check_wanted,
-    part_settings,
-    separate_settings,
+    settings_of,
     take_seeds,
 )
 from bandmate_server.spec import BACKING, MAX_CHANNELS, OTHER
@@ -217,8 +216,7 @@ class Options:
                 raise RequestError(400, f"unknown option {name[:80]!r}: {hint}There are {known}")
             if value is not None:
                 options[name] = self.checks[name].read(value)
-        settings = separate_settings if self.task == "separate" else part_settings
-        chosen = settings(options)
+        chosen = settings_of(self.task, options)
         take_seeds(chosen.seed, options.get(TAKES.name, TAKES.default))
         check_region(chosen.start, chosen.end)
         return options
@@ -244,7 +242,7 @@ def read_job(address: str, arguments: dict[str, Any], stems: tuple[str, ...]) ->
         options = OPTIONS[address].read(str(found.pop("options")))
         _read_arguments(found, stems)
         _check_region(found if "frames" in found else found.get("session", {}), options)
-        _check_stems(found, options, stems)
+        _check_task(address.rpartition("/")[2], found, options, stems)
     except SettingsError as error:
         raise RequestError(400, str(error)) from error
     return JobRequest(request, address, found, options)
@@ -285,18 +283,17 @@ def _check_region(region: dict[str, Any], options: dict[str, Any]) -> None:
         )
 
 
-def _check_stems(found: dict[str, Any], options: dict[str, Any], stems: tuple[str, ...]) -> None:
-    """Refuse stems that the engine would refuse later.
+def _check_task(
+    task: str, found: dict[str, Any], options: dict[str, Any], stems: tuple[str, ...]
+) -> None:
+    """Refuse what the engine would refuse later.
 
     Raises:
         SettingsError: naming what is wrong.
     """
-    if WANTED.name in options:
-        check_stems(options[WANTED.name], stems, OTHER)
-    given = tuple(name for name in found.get("session", {}) if name in stems)
-    if "stems" in found:
-        check_wanted(found["stems"], stems)
-        check_added(found["stems"], given, BACKING in found["session"])
-    if "stem" in found and found["stem"] not in given:
-        there = ", ".join(given) or "none"
-        raise SettingsError(f"stem {found['stem'][:80]!r} is not in the session: there are {there}")
+    if task not in PART_TASKS:
+        check_stems(options.get(WANTED.name), stems, OTHER)
+        return
+    part = part_task(task, found | options)
+    check_wanted(part.wanted(stems), stems)
+    part.check_given([role for role in found.get("session", {}) if role not in REGION])

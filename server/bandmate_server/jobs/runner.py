@@ -15,16 +15,17 @@ from bandmate_server.jobs.context import JobContext
 from bandmate_server.jobs.input_copy import SummedSource, copy_sound, plan_span
 from bandmate_server.jobs.regions import requested_region
 from bandmate_server.jobs.request import JobRequest
-from bandmate_server.jobs.session_copy import SessionCopy, copy_session, crop
+from bandmate_server.jobs.session_copy import copy_session, crop
 from bandmate_server.jobs.store import INPUT, REQUEST, RESULT, STEMS
 from bandmate_server.model.opening import AnyModel
-from bandmate_server.options import CHANNELS, RATE
-from bandmate_server.parts.files import add_files, fill_file, generate_files, vary_file
+from bandmate_server.options import PARTS
+from bandmate_server.parts.files import write_part
+from bandmate_server.parts.task import part_task
 from bandmate_server.progress import Cancel, Progress
 from bandmate_server.results.folder import MANIFEST
 from bandmate_server.results.result import Result
 from bandmate_server.separation.api import add_warnings, separate_file
-from bandmate_server.settings import part_settings, separate_settings, take_seeds
+from bandmate_server.settings import separate_settings, take_seeds
 
 
 def run_job(
@@ -91,70 +92,25 @@ def _separate(context: JobContext) -> tuple[int, list[Result]]:
     return span.start, results
 
 
-def _add(context: JobContext) -> tuple[int, list[Result]]:
-    session = copy_session(context)
-    stems = context.request.arguments["stems"]
-    return session.span.start, add_files(
+def _part(context: JobContext) -> tuple[int, list[Result]]:
+    request, session = context.request, copy_session(context)
+    results = write_part(
         context.model,
-        stems,
+        part_task(request.task, request.arguments | request.options),
         session.given,
         context.out,
-        **_beside(context, session),
-    )
-
-
-def _fill(context: JobContext) -> tuple[int, list[Result]]:
-    session = copy_session(context)
-    results = fill_file(
-        context.model,
-        context.request.arguments["stem"],
-        session.given,
-        context.out,
-        **_beside(context, session),
-    )
-    return session.span.start, [crop(result, session.span) for result in results]
-
-
-def _vary(context: JobContext) -> tuple[int, list[Result]]:
-    session = copy_session(context)
-    arguments = context.request.arguments
-    return session.span.start, vary_file(
-        context.model,
-        arguments["stem"],
-        session.given,
-        context.out,
-        strength=arguments["strength"],
-        **_beside(context, session),
-    )
-
-
-def _beside(context: JobContext, session: SessionCopy) -> dict[str, Any]:
-    """Return what all tasks on a session are given besides."""
-    found = {"settings": session.settings, "backing": session.backing}
-    return {**found, "progress": context.progress, "cancel": context.cancel}
-
-
-def _generate(context: JobContext) -> tuple[int, list[Result]]:
-    options = context.request.options
-    return 0, generate_files(
-        context.model,
-        context.request.arguments["seconds"],
-        context.out,
-        settings=part_settings(options),
-        stems=options.get("stems"),
-        sample_rate=options.get("rate", RATE.default),
-        channels=options.get("channels", CHANNELS.default),
+        settings=session.settings,
         progress=context.progress,
         cancel=context.cancel,
     )
+    if session.span is None:
+        return 0, results
+    return session.span.start, [crop(result, session.span) for result in results]
 
 
 TASKS: dict[str, Callable[[JobContext], tuple[int, list[Result]]]] = {
     "separate": _separate,
-    "add": _add,
-    "fill": _fill,
-    "vary": _vary,
-    "generate": _generate,
+    **dict.fromkeys(PARTS, _part),
 }
 
 

@@ -24,13 +24,14 @@ from bandmate_server.spec import BACKING
 class SessionCopy:
     """Files that all begin at the same moment, and the region in them.
 
-    span: where the copies and the region lie in the session, in frames of its rate.
+    given: a backing is the last.
+    span: where the copies and the region lie in the session, in frames of its rate; None where
+        there is no session.
     """
 
     given: dict[str, Path]
-    backing: Path | None
     settings: PartSettings
-    span: CopiedRegion
+    span: CopiedRegion | None
 
 
 def copy_session(context: JobContext) -> SessionCopy:
@@ -44,6 +45,9 @@ def copy_session(context: JobContext) -> SessionCopy:
         RegionError: if the region does not lie inside the session.
         OutputError: if the copy cannot be written.
     """
+    settings = part_settings(context.request.options)
+    if "session" not in context.request.arguments:
+        return SessionCopy({}, settings, None)
     with ExitStack() as stack:
         sounds = open_session(
             context.request, context.files.open, stack, scratch=context.folder, check=context.check
@@ -60,17 +64,19 @@ def copy_session(context: JobContext) -> SessionCopy:
             given[role] = folder / f"{role}.wav"
             copy_sound(sound, span, given[role], context.check)
     begin, end = span.seconds
-    settings = replace(part_settings(context.request.options), start=begin, end=end)
-    backing = given.pop(BACKING, None)
-    return SessionCopy(given, backing, settings, span)
+    if BACKING in given:
+        given[BACKING] = given.pop(BACKING)
+    return SessionCopy(given, replace(settings, start=begin, end=end), span)
 
 
 def crop(result: Result, span: CopiedRegion) -> Result:
-    """Cut a filled stem, which is as long as its copy, to the range that was filled.
+    """Cut stems that are as long as the copy, as filled ones are, to the region.
 
     Raises:
         OutputError: if it cannot be written.
     """
+    if result.manifest["frames"] == result.manifest["region"]["frames"]:
+        return result
     first = span.start - span.first
     for path in result.stems.values():
         whole = path.with_name(f"whole-{path.name}")

@@ -74,7 +74,7 @@ def first_line(error: Exception) -> str:
 def graph_names(spec: AnySpec) -> tuple[str, ...]:
     """Return the graphs that a model of this spec consists of."""
     if isinstance(spec, WaveformSpec):
-        return (SEPARATOR,)
+        return tuple(f"{SEPARATOR}-{s}" for s in spec.sources) if spec.apart else (SEPARATOR,)
     return GRAPHS if spec.masks is None else (*GRAPHS, SEPARATOR)
 
 
@@ -85,7 +85,7 @@ def graph_shapes(graph: str, spec: AnySpec) -> tuple[Shapes, Shapes]:
 
 def _waveform_shapes(spec: WaveformSpec) -> tuple[Shapes, Shapes]:
     """Return those of a network of waves: spectra have both parts of each channel in turn."""
-    stems, inputs, outputs = len(spec.sources), Shapes(), Shapes()
+    stems, inputs, outputs = 1 if spec.apart else len(spec.sources), Shapes(), Shapes()
     if spec.transform is not None:
         cells = (2 * spec.channels, spec.transform.bins, spec.transform.frames)
         inputs["spectrum"], outputs["spectra"] = (1, *cells), (1, stems, *cells)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bandmate_server.errors import SettingsError
 from bandmate_server.model.bundle import load_bundle
-from bandmate_server.model.choice import check_task
+from bandmate_server.model.library.choice import check_task
 from bandmate_server.model.model import Model
 from bandmate_server.model.waveform_model import WaveformModel
 from bandmate_server.option_kinds import shown

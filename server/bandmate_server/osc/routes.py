@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bandmate_server.errors import RequestError
 from bandmate_server.osc.protocol import MAX_ADDRESS, Message, Value
 
 MAX_WHOLE_FLOAT = 2**24  # up to which an f holds every whole number
 _LETTERS = {"s": "sS", "h": "ihdf", "i": "ihdf", "d": "ihdf", "b": "b"}  # as good as the table's
+_TO_WIRE: dict[str, Callable[[Any], Value]] = {
+    "s": lambda words: words if isinstance(words, str) else ",".join(words),
+    "h": int,
+    "d": float,
+}
 _LEFT_OUT: dict[str, Value] = {"s": "", "h": 0, "i": 0, "b": b""}
 
 
@@ -111,7 +118,7 @@ REQUESTS = {
             "/bandmate/status",
             "[s:job]",
             "s:job s:json",
-            'a job\'s state, stage, fraction, stems and error; "" lists all',
+            'a job\'s state, stage, fraction, stems and error; "" lists all, and the stems',
         ),
         Route(
             "/bandmate/put",
@@ -182,6 +189,16 @@ def check_arguments(route: Route, message: Message) -> dict[str, Value]:
         raise RequestError(400, wrong)
     check_request_id(str(found["req"]))
     return found
+
+
+def arrange_arguments(route: Route, found: Mapping[str, Any]) -> tuple[str, list[Value]]:
+    """Return the types and values of arguments by name, in the route's order.
+
+    Several words go as one with commas; what the route does not have is left out.
+    """
+    there = [argument for argument in route.expected if argument.name in found]
+    values = [_TO_WIRE[argument.kind](found[argument.name]) for argument in there]
+    return "".join(argument.kind for argument in there), values
 
 
 def check_request_id(request: str) -> None:

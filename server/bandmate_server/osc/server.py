@@ -20,7 +20,7 @@ from bandmate_server.jobs.store import JobStore
 from bandmate_server.jobs.worker import WorkerSettings
 from bandmate_server.jobs.worker_process import WorkerProcess
 from bandmate_server.model.bundle import read_spec
-from bandmate_server.model.choice import model_for, models_by_task
+from bandmate_server.model.library.choice import model_for, models_by_task
 from bandmate_server.options import Task
 from bandmate_server.osc.announcer import Announcer
 from bandmate_server.osc.connections import Datagrams, TcpConnections

@@ -345,7 +345,9 @@ class Service:
                 break
             listed.append(entry)
         left = len(jobs) - len(listed)
-        return "ss", ["", f'{{"jobs": [{", ".join(listed)}], "left_out": {left}}}']
+        stems = json.dumps(self._deps.stems())
+        jobs_ = f'{{"jobs": [{", ".join(listed)}], "left_out": {left}, "stems": {stems}}}'
+        return "ss", ["", jobs_]
 
     def _put(self, peer: Peer, arguments: dict[str, Any]) -> Reply | Awaitable[Reply]:
         name, data, total = arguments["name"], arguments["data"], arguments["total"]

@@ -16,12 +16,9 @@ from bandmate_server.audio.sources import ArraySource, Source
 from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import CHANNELS, RATE
 from bandmate_server.parts.part import Part
-from bandmate_server.parts.plan import plan_generation, plan_part
-from bandmate_server.parts.splice import written_blocks
-from bandmate_server.parts.task import PartTask
+from bandmate_server.parts.task import Add, Fill, Generate, PartTask, Vary
 from bandmate_server.progress import Cancel, Monitor, Progress
-from bandmate_server.settings import PartSettings, read_given, read_settings, read_stem, read_stems
-from bandmate_server.spec import BACKING
+from bandmate_server.settings import PartSettings, read_given, read_settings
 
 STAGES = {"read": 0.04, "listen": 0.06, "play": 0.88, "write": 0.02}
 
@@ -61,8 +58,8 @@ def add(
             both given and wanted, or nothing is given.
         Cancelled: `cancel` said so.
     """
-    task, monitor = PartTask("add", read_stems(stems)), Monitor(progress, cancel, STAGES)
-    return _played(model, given, backing, sample_rate, task, settings, monitor)
+    monitor = Monitor(progress, cancel, STAGES)
+    return _made(model, given, backing, sample_rate, Add(stems), settings, monitor)
 
 
 def fill(
@@ -85,8 +82,8 @@ def fill(
     Returns:
         A float32 array shaped as given[stem].
     """
-    task, monitor = PartTask("fill", read_stem(stem)), Monitor(progress, cancel, STAGES)
-    return _played(model, given, backing, sample_rate, task, settings, monitor)[stem]
+    monitor = Monitor(progress, cancel, STAGES)
+    return _made(model, given, backing, sample_rate, Fill(stem), settings, monitor)[stem]
 
 
 def vary(
@@ -109,8 +106,8 @@ def vary(
     Returns:
         A float32 array of the region, with the stem's own channels.
     """
-    task, monitor = PartTask("vary", read_stem(stem), strength), Monitor(progress, cancel, STAGES)
-    return _played(model, given, backing, sample_rate, task, settings, monitor)[stem]
+    task, monitor = Vary(stem, strength), Monitor(progress, cancel, STAGES)
+    return _made(model, given, backing, sample_rate, task, settings, monitor)[stem]
 
 
 def generate(
@@ -140,12 +137,11 @@ def generate(
         SettingsError: an argument is of another kind or out of its range, or a stem unknown.
         Cancelled: `cancel` said so.
     """
-    monitor = Monitor(progress, cancel, STAGES)
-    chosen = replace(read_settings(model, settings, PartSettings), takes=1)
-    return _arrays(plan_generation(model, seconds, stems, sample_rate, channels, chosen, monitor))
+    task = Generate(seconds, stems, sample_rate, channels)
+    return _made(model, {}, None, sample_rate, task, settings, Monitor(progress, cancel, STAGES))
 
 
-def _played(
+def _made(
     model: AnyModel,
     given: Mapping[str, ArrayLike],
     backing: ArrayLike | None,
@@ -156,24 +152,17 @@ def _played(
 ) -> dict[str, FloatArray]:
     """Return the wanted stems, without a channel axis if no array that sets their shape has one."""
     chosen = replace(read_settings(model, settings, PartSettings), takes=1)
-    arrays = read_given(given, backing, BACKING)
+    arrays = read_given(given, backing)
     sources: dict[str, Source] = {
         name: ArraySource(audio, sample_rate, name) for name, audio in arrays.items()
     }
-    mix = sources.pop(BACKING, None) if backing is not None else None
-    found = _arrays(plan_part(model, sources, mix, task, chosen, monitor))
-    shaping = arrays.values() if task.name == "add" else [arrays[task.wanted[0]]]
-    if all(np.ndim(audio) == 1 for audio in shaping):
-        return {name: audio[:, 0] for name, audio in found.items()}
-    return found
-
-
-def _arrays(part: Part) -> dict[str, FloatArray]:
-    """Return the one take's stems as they would be written."""
+    part = Part(model, sources, task, chosen, monitor)
     take = next(part.takes())
     found = {
-        name: np.concatenate(list(written_blocks(part, name, mono)))
-        for name, mono in take.stems.items()
+        name: np.concatenate(list(part.blocks(name, mono))) for name, mono in take.stems.items()
     }
-    part.monitor.report("write", 1.0)
+    monitor.report("write", 1.0)
+    shaping = arrays.values() if task.lead is None else [arrays[task.lead]]
+    if shaping and all(np.ndim(audio) == 1 for audio in shaping):
+        return {name: audio[:, 0] for name, audio in found.items()}
     return found

@@ -29,23 +29,25 @@ REGION_SECONDS = 3.0  # of music, below which its loudness says little
 class ContextAudio:
     """Given audio that begins at one moment, and what the result has to fit.
 
-    stems: name -> audio of one stem.
-    backing: a mix of what else sounds.
+    sources: name -> audio of one stem; a backing, a mix of what else sounds, is the last.
     rate: Hz.
     channels, frames: of the session, at its rate.
     """
 
-    stems: Mapping[str, Source]
-    backing: Source | None
+    sources: Mapping[str, Source]
     rate: int
     channels: int
     frames: int
 
     @property
-    def sources(self) -> dict[str, Source]:
-        """All that is given, by name."""
-        backing = {} if self.backing is None else {BACKING: self.backing}
-        return {**self.stems, **backing}
+    def stems(self) -> dict[str, Source]:
+        """All but the backing."""
+        return {name: source for name, source in self.sources.items() if name != BACKING}
+
+    @property
+    def has_backing(self) -> bool:
+        """Whether there is one."""
+        return BACKING in self.sources
 
     @property
     def warnings(self) -> list[str]:
@@ -64,23 +66,19 @@ class ContextAudio:
         return found
 
 
-def align_sources(
-    stems: Mapping[str, Source], backing: Source | None = None, lead: str | None = None
-) -> ContextAudio:
+def align_sources(given: Mapping[str, Source], lead: str | None = None) -> ContextAudio:
     """Put sources on one time line.
 
     Args:
-        stems: name -> audio of one stem.
-        backing: a mix of what else sounds.
+        given: name -> audio of one stem, or of a backing.
         lead: the stem whose rate, channels and length are the session's; None: the first
             one's rate, and the most channels and the longest time of all.
     """
-    sources = [*stems.values(), *([] if backing is None else [backing])]
-    first = sources[0] if lead is None else stems[lead]
-    counted = sources if lead is None else [first]
+    counted = [*given.values()] if lead is None else [given[lead]]
+    rate = counted[0].rate
     channels = max(source.channels for source in counted)
-    frames = max(math.ceil(source.frames * first.rate / source.rate) for source in counted)
-    return ContextAudio(stems, backing, first.rate, channels, frames)
+    frames = max(math.ceil(source.frames * rate / source.rate) for source in counted)
+    return ContextAudio(given, rate, channels, frames)
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ def span_lufs(audio: FloatArray, span: slice, rate: int) -> float:
 
 def _share_db(context_audio: ContextAudio) -> float:
     """Return how loud what is given usually is beside the whole band, in dB."""
-    if context_audio.backing is not None:
+    if context_audio.has_backing:
         return 0.0
     return power_sum_db([STEM_DB[name] for name in context_audio.stems])
 

@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from bandmate_server.audio.loudness import decibels
-from bandmate_server.audio.sources import FileSource, Source
+from bandmate_server.audio.sources import FileSource
 from bandmate_server.errors import OutputError
 from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import CHANNELS, FORCE, RATE
 from bandmate_server.parts.api import STAGES
 from bandmate_server.parts.loudness_match import AppliedGain
 from bandmate_server.parts.part import Part, Take
-from bandmate_server.parts.plan import plan_generation, plan_part
-from bandmate_server.parts.splice import written_blocks, written_frames
-from bandmate_server.parts.task import PartTask
+from bandmate_server.parts.task import Add, Fill, Generate, PartTask, Vary
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.results.folder import ResultFolder, scratch_folder
 from bandmate_server.results.manifest import (
@@ -32,15 +30,7 @@ from bandmate_server.results.manifest import (
 )
 from bandmate_server.results.result import Result
 from bandmate_server.results.stem_file import BYTES, StemFile
-from bandmate_server.settings import (
-    PartSettings,
-    read_given,
-    read_path,
-    read_settings,
-    read_stem,
-    read_stems,
-)
-from bandmate_server.spec import BACKING
+from bandmate_server.settings import PartSettings, read_given, read_path, read_settings
 
 Files = Mapping[str, Path | str]
 
@@ -82,8 +72,10 @@ def add_files(
         OutputError: a result is there already, or cannot be written.
         Cancelled: `cancel` said so.
     """
-    task, monitor = PartTask("add", read_stems(stems)), Monitor(progress, cancel, STAGES)
-    return _from_files(model, given, backing, task, settings, monitor, out_dir, force)
+    return write_part(
+        model, Add(stems), read_given(given, backing), out_dir,
+        settings=settings, force=force, progress=progress, cancel=cancel,
+    )  # fmt: skip
 
 
 def fill_file(
@@ -104,8 +96,10 @@ def fill_file(
     sample is as it was. Arguments and errors are those of `add_files`, but `given` holds the
     stem itself, and `settings` must name start or end.
     """
-    task, monitor = PartTask("fill", read_stem(stem)), Monitor(progress, cancel, STAGES)
-    return _from_files(model, given, backing, task, settings, monitor, out_dir, force)
+    return write_part(
+        model, Fill(stem), read_given(given, backing), out_dir,
+        settings=settings, force=force, progress=progress, cancel=cancel,
+    )  # fmt: skip
 
 
 def vary_file(
@@ -127,8 +121,10 @@ def vary_file(
     `add_files`, but `given` holds the stem itself; strength goes from 0, a light
     re-performance, to 1, a free new part.
     """
-    task, monitor = PartTask("vary", read_stem(stem), strength), Monitor(progress, cancel, STAGES)
-    return _from_files(model, given, backing, task, settings, monitor, out_dir, force)
+    return write_part(
+        model, Vary(stem, strength), read_given(given, backing), out_dir,
+        settings=settings, force=force, progress=progress, cancel=cancel,
+    )  # fmt: skip
 
 
 def generate_files(
@@ -158,34 +154,34 @@ def generate_files(
         progress: called with (stage, fraction of the job).
         cancel: called often; when it returns true the work stops.
     """
+    return write_part(
+        model, Generate(seconds, stems, sample_rate, channels), {}, out_dir,
+        settings=settings, force=force, progress=progress, cancel=cancel,
+    )  # fmt: skip
+
+
+def write_part(
+    model: AnyModel,
+    task: PartTask,
+    given: Files,
+    out_dir: Path | str,
+    *,
+    settings: PartSettings | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> list[Result]:
+    """Do a task from files to files; see `add_files`. A backing is given under that name."""
     began, chosen = time.perf_counter(), read_settings(model, settings, PartSettings)
     out_dir, monitor = read_path("out_dir", out_dir), Monitor(progress, cancel, STAGES)
-    part = plan_generation(model, seconds, stems, sample_rate, channels, chosen, monitor)
-    return _write_takes(part, [], out_dir, force, began)
-
-
-def _from_files(
-    model: AnyModel,
-    given: Files,
-    backing: Path | str | None,
-    task: PartTask,
-    settings: PartSettings | None,
-    monitor: Monitor,
-    out_dir: Path | str,
-    force: bool,
-) -> list[Result]:
-    """Open what is given, and write the takes."""
-    began, chosen = time.perf_counter(), read_settings(model, settings, PartSettings)
-    named, out_dir = read_given(given, backing, BACKING), read_path("out_dir", out_dir)
-    paths = {name: read_path(name, path) for name, path in named.items()}
+    paths = {name: read_path(name, path) for name, path in given.items()}
     with ExitStack() as stack:
         scratch = scratch_folder(out_dir)
         files = {
             name: stack.enter_context(FileSource(path, scratch=scratch, report=monitor.reading))
             for name, path in paths.items()
         }
-        stems: dict[str, Source] = {name: files[name] for name in given}
-        part = plan_part(model, stems, files.get(BACKING), task, chosen, monitor)
+        part = Part(model, files, task, chosen, monitor)
         _spare_inputs(part, paths, out_dir)
         inputs = [{"stem": name} | describe_input(files[name], paths[name]) for name in files]
         notes = [note for file in files.values() for note in file.notes]
@@ -209,7 +205,7 @@ def _folders(part: Part, out_dir: Path) -> list[Path]:
 
 
 def _file_names(part: Part) -> dict[str, str]:
-    return {stem: f"{stem}.{part.settings.format}" for stem in part.task.wanted}
+    return {stem: f"{stem}.{part.settings.format}" for stem in part.wanted}
 
 
 def _write_takes(
@@ -251,7 +247,7 @@ def _least_bytes(part: Part) -> int:
     if part.settings.format == "flac":
         return 0
     frame = part.context_audio.channels * BYTES[part.settings.stored_bit_depth]
-    return len(part.task.wanted) * written_frames(part) * frame
+    return len(part.wanted) * part.written.frames * frame
 
 
 def _write_take(
@@ -259,14 +255,14 @@ def _write_take(
 ) -> dict[str, StemFile]:
     """Write the stems and return their finished files."""
     context_audio, settings = part.context_audio, part.settings
-    shape = (context_audio.rate, context_audio.channels, written_frames(part))
+    shape = (context_audio.rate, context_audio.channels, part.written.frames)
     files: dict[str, StemFile] = {}
     with ExitStack() as stack:
         for name, mono in take.stems.items():
             path = place.path(names[name])
             file = StemFile(path, *shape, settings.format, settings.stored_bit_depth)
             stack.callback(file.abandon)
-            for block in written_blocks(part, name, mono):
+            for block in part.blocks(name, mono):
                 part.monitor.check()
                 file.write(block)
             file.close()
@@ -284,7 +280,7 @@ def _manifest(
         **describe_job(part.task.name),
         "inputs": inputs,
         **shape,
-        "frames": written_frames(part),
+        "frames": part.written.frames,
         **describe_model(part.model),
         "settings": _settings(part, take, index),
         "levels": {
@@ -303,11 +299,10 @@ def _manifest(
 
 def _settings(part: Part, take: Take, index: int) -> dict[str, Any]:
     """Return every setting as it was used, defaults filled in."""
-    settings, task = part.settings, part.task
-    strength = {"strength": task.strength} if task.name == "vary" else {}
+    settings = part.settings
     return {
-        "stems": list(task.wanted),
-        **strength,
+        "stems": list(part.wanted),
+        **part.task.describe(),
         "start": settings.start,
         "end": settings.end,
         **asdict(part.how),

@@ -17,7 +17,6 @@ from bandmate_server.audio.loudness import (
     usual_lu,
 )
 from bandmate_server.parts.context import ContextAudio, ContextInput, span_lufs, to_sides
-from bandmate_server.parts.task import PartTask
 from bandmate_server.parts.timeline import Timeline
 from bandmate_server.spec import STEMS
 
@@ -42,7 +41,7 @@ class LoudnessMatcher:
     Args:
         timeline: of the region.
         context_audio: what is given.
-        task: what is wanted.
+        wanted: the stems that are made.
         context: the given audio; None where nothing is given.
     """
 
@@ -50,20 +49,16 @@ class LoudnessMatcher:
         self,
         timeline: Timeline,
         context_audio: ContextAudio,
-        task: PartTask,
+        wanted: tuple[str, ...],
         context: ContextInput | None,
     ):
-        self._timeline, self._context_audio, self._task, self._context = (
-            timeline,
-            context_audio,
-            task,
-            context,
-        )
+        self._timeline, self._context_audio = timeline, context_audio
+        self._wanted, self._context = wanted, context
         self.context_lufs = self._context_lufs()
 
-    def level(self, name: str, wave: FloatArray) -> tuple[AppliedGain, list[str]]:
-        """Return how a stem's wave (n,) is to be levelled, and what to tell the user of it."""
-        gain, words = self._gain(name, wave)
+    def apply(self, name: str, wave: FloatArray, gain: float) -> tuple[AppliedGain, list[str]]:
+        """Return the gain of a stem's wave (n,) as its peaks allow it, and warnings."""
+        words = []
         peak = gain * true_peak(wave[self._timeline.span], self._timeline.rate)
         held = ceiling_gain(peak)
         if held < 1.0:
@@ -73,56 +68,54 @@ class LoudnessMatcher:
         known = round(lufs, 2) if math.isfinite(lufs) else None
         return AppliedGain(gain, known, round(decibels(peak * held), 2) if peak else None), words
 
-    def _gain(self, name: str, wave: FloatArray) -> tuple[float, list[str]]:
-        """Return the factor that brings a stem to its usual level."""
-        context = self._context
-        if context is not None and self._task.name == "fill":
-            found = self._fill_gain(context.waves[name], wave)
-            if found is not None:
-                return found, []
-        plain = 1.0 if context is None else 1.0 / context.gain
-        wanted, lufs = self._wanted_lufs(name), self._lufs(wave)
+    def gain_to(self, name: str, wave: FloatArray, wanted: float) -> tuple[float, list[str]]:
+        """Return the factor that makes a stem's wave (n,) as loud as wanted, and warnings."""
+        plain, lufs = 1.0 if self._context is None else 1.0 / self._context.gain, self._lufs(wave)
         if not math.isfinite(wanted):
             return plain, []
         if not math.isfinite(lufs) or lufs + decibels(plain) < wanted - RESTING_DB:
             return plain, [f"{name} rests: what the model played is silent, or close to it"]
         return float(10.0 ** ((wanted - lufs) / 20.0)), []
 
-    def _wanted_lufs(self, name: str) -> float:
-        """Return how loud a stem shall be in the session."""
-        if self._context is None:
+    def usual_lufs(self, name: str) -> float:
+        """Return how loud a stem usually is beside what is given."""
+        if self.context_lufs is None:
             return GENERATED_LUFS + STEM_DB[name]
-        if self._task.name == "vary":
-            return self._lufs(self._context.waves[name])
-        assert self.context_lufs is not None
-        everything = self._context_audio.backing is not None
+        everything = self._context_audio.has_backing
         given = [stem for stem in STEMS if everything or stem in self._context_audio.stems]
-        others = [stem for stem in given if stem not in self._task.wanted]
+        others = [stem for stem in given if stem not in self._wanted]
         return self.context_lufs + (usual_lu(name, others) if others else 0.0)
+
+    def given_lufs(self, name: str) -> float:
+        """Return how loud a given stem is."""
+        assert self._context is not None
+        return self._lufs(self._context.waves[name])
+
+    def surroundings_gain(self, name: str, wave: FloatArray) -> float | None:
+        """Return what brings the stem around the region, as the model made it, to its real level.
+
+        None where too little of the stem sounds there.
+        """
+        assert self._context is not None
+        around = np.ones(len(wave), bool)
+        around[: self._timeline.lead] = False
+        around[self._timeline.span] = False
+        given, rate = self._context.waves[name], self._timeline.rate
+        real, made = (measure_lufs(audio[around][:, None], rate) for audio in (given, wave))
+        if not (math.isfinite(real) and math.isfinite(made)):
+            return None
+        return float(10.0 ** ((real - made) / 20.0))
 
     def _context_lufs(self) -> float | None:
         """Return the loudness of all that is given but the stem that is made anew."""
         if self._context is None:
             return None
         sides = self._context.sides
-        for name in self._task.wanted:
+        for name in self._wanted:
             if name in self._context.waves:
                 wave = self._context.waves[name][:, None]
                 sides = sides - to_sides(wave, self._context_audio.channels)
         return span_lufs(sides, self._timeline.span, self._timeline.rate)
-
-    def _fill_gain(self, given: FloatArray, wave: FloatArray) -> float | None:
-        """Return what brings the stem around the range, as the model plays it, to its real level.
-
-        None where too little of the stem sounds there.
-        """
-        around = np.ones(len(wave), bool)
-        around[: self._timeline.lead] = False
-        around[self._timeline.span] = False
-        real, made = (measure_lufs(w[around][:, None], self._timeline.rate) for w in (given, wave))
-        if not (math.isfinite(real) and math.isfinite(made)):
-            return None
-        return float(10.0 ** ((real - made) / 20.0))
 
     def _lufs(self, wave: FloatArray) -> float:
         """Return the loudness of a mono stem's region in the session's channels."""

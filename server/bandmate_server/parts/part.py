@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from bandmate_server.audio.arrays import FloatArray
-from bandmate_server.audio.windows import Region, cross_fade, find_region, plan_windows
+from bandmate_server.audio.sources import Source
+from bandmate_server.audio.windows import cross_fade, find_region, plan_windows
 from bandmate_server.diffusion.joint import Conditioning, InitLatents, PartSampler, Sampling
-from bandmate_server.errors import AudioError, RegionError
+from bandmate_server.errors import RegionError
 from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel, latent_model
 from bandmate_server.options import MAX_SECONDS
-from bandmate_server.parts.context import (
-    SILENCE_RMS,
-    ContextAudio,
-    ContextInput,
-    encode_windows,
-    mixed,
-    read_context,
-)
+from bandmate_server.parts.context import ContextInput, encode_windows, mixed, read_context
 from bandmate_server.parts.loudness_match import AppliedGain, LoudnessMatcher
 from bandmate_server.parts.ranking import WINDOW, ContextScorer
 from bandmate_server.parts.task import PartTask
 from bandmate_server.parts.timeline import Timeline
 from bandmate_server.progress import Monitor
-from bandmate_server.settings import PartSettings
+from bandmate_server.settings import PartSettings, check_names, check_wanted
+from bandmate_server.spec import BACKING
 
 OVERLAP = 1 / 16  # of a window, between neighbours at least: 0.64 s
 DRAFT_STRIDE = 0x9E3779B97F4A7C15  # between drafts' seeds: no take has such neighbours
 SHORTEST = 0.25  # of a window, that are made at least
 VOICING = 0.2  # share of a draft's time in which its latents become waves
-LIGHTEST_TIMESTEP = 100  # noise level at which a variation of strength 0 starts
 DEFAULTS = {
     "learnt": {"steps": 4, "solver": "dpm", "guidance": 6.0, "eta": 0.0, "drafts": 5},
     "mixture": {"steps": 50, "solver": "ddim", "guidance": 1.0, "eta": 1.0, "drafts": 1},
@@ -72,38 +67,47 @@ def decide_sampling(model: Model, settings: PartSettings) -> Sampling:
 class Part:
     """One job with everything decided; `takes` does the work.
 
-    region: what is written, or for "fill" what is replaced, in frames of the session.
+    wanted: the stems that are made.
+    region: where they are made, in frames of the session.
+    written: what the files hold of the session.
 
     Args:
-        model: any.
-        context_audio: what is given.
-        task: what is wanted.
+        model: any that makes parts.
+        given: name -> audio; a backing, if there is one, is the last.
+        task: what is asked for.
         settings: checked.
         monitor: called with the stages "read", "listen" and "play".
 
     Raises:
+        SettingsError: naming what is unknown, missing, or both given and wanted.
         RegionError: if start and end do not fit the session.
     """
 
     def __init__(
         self,
-        model: Model,
-        context_audio: ContextAudio,
+        model: AnyModel,
+        given: Mapping[str, Source],
         task: PartTask,
         settings: PartSettings,
         monitor: Monitor,
     ):
-        self.model, self.context_audio, self.task = model, context_audio, task
+        self.model, self.task = latent_model(model), task
         self.settings, self.monitor = settings, monitor
-        self.how = decide_sampling(model, settings)
-        rate, spec = context_audio.rate, model.spec
-        self.region = find_region(settings.start, settings.end, rate, context_audio.frames)
-        frames = context_audio.frames
-        if task.name == "generate":
-            shortest = SHORTEST * spec.window_samples / spec.mel.sample_rate
+        spec = self.model.spec
+        self.wanted = task.wanted(spec.stems)
+        check_wanted(self.wanted, spec.stems)
+        check_names(tuple(name for name in given if name != BACKING), spec.stems)
+        task.check_given(given)
+        task.check_settings(settings)
+        self.how = decide_sampling(self.model, settings)
+        self.context_audio = task.session(given)
+        rate, frames = self.context_audio.rate, self.context_audio.frames
+        self.region = find_region(settings.start, settings.end, rate, frames)
+        self.written = task.written(self.region, frames)
+        if not given:  # The model may see as much silence as it likes.
+            shortest = SHORTEST * spec.window_samples / spec.sample_rate
             frames = max(frames, math.ceil(shortest * rate))
-        planned = Region(0, frames) if task.name == "generate" else self.region
-        self.layout = plan_windows(planned, rate, frames, spec, OVERLAP)
+        self.layout = plan_windows(self.region, rate, frames, spec, OVERLAP)
         self.timeline = Timeline(self.region, self.layout, rate, spec)
         self.seconds = self.region.frames / rate
         if self.seconds > MAX_SECONDS:
@@ -123,11 +127,11 @@ class Part:
         """
         count = self.settings.takes
         context = self._read_context()
-        if context is not None and self._target_is_silent(context):
+        if context is not None and self.task.rests(self.context_audio, context):
             for index in range(count):
                 yield self._silence(self.settings.seed + index)
             return
-        matcher = LoudnessMatcher(self.timeline, self.context_audio, self.task, context)
+        matcher = LoudnessMatcher(self.timeline, self.context_audio, self.wanted, context)
         self.context_lufs = matcher.context_lufs
         conditioning, init = self._condition(context)
         scorer = self._scorer(context)
@@ -135,6 +139,10 @@ class Part:
             seed = self.settings.seed + index
             waves = self._best(conditioning, init, seed, scorer, index / count)
             yield self._levelled(waves, matcher, seed)
+
+    def blocks(self, name: str, mono: FloatArray) -> Iterator[FloatArray]:
+        """Yield what is written for a stem (n, channels), from its mono region (frames,)."""
+        return self.task.blocks(self.context_audio, self.region, name, mono)
 
     def _best(
         self, conditioning: Conditioning, init: InitLatents | None, seed: int,
@@ -178,36 +186,25 @@ class Part:
             or span.stop - span.start < WINDOW
         ):
             return None
-        given = {n: w[span] for n, w in context.waves.items() if n not in self.task.wanted}
+        given = {n: w[span] for n, w in context.waves.items() if n not in self.wanted}
         return ContextScorer(given, self.model.spec.sample_rate) if given else None
 
     def _read_context(self) -> ContextInput | None:
         """Read what is given; None where nothing is."""
         if not self.context_audio.sources:
             return None
-        context = read_context(self.context_audio, self.layout, self.model.spec, self.monitor)
-        if context.gain == 0.0 and self.task.name != "vary":
-            names = ", ".join(source.name for source in self.context_audio.sources.values())
-            raise AudioError(
-                f"{names}: silent in and around the region, so there is nothing to play to;"
-                " choose another region, or generate a part from nothing"
-            )
-        return context
-
-    def _target_is_silent(self, context: ContextInput) -> bool:
-        """Whether a variation of silence is asked for: that is silence."""
-        if self.task.name != "vary":
-            return False
-        wave = context.waves[self.task.wanted[0]]
-        return context.gain == 0.0 or float(np.sqrt(np.mean(np.square(wave)))) < SILENCE_RMS
+        return read_context(self.context_audio, self.layout, self.model.spec, self.monitor)
 
     def _silence(self, seed: int) -> Take:
-        stem = self.task.wanted[0]
-        words = (
-            f"{self.context_audio.stems[stem].name} is silent in the region, and so is its new take"
+        given, silent = self.context_audio.stems, np.zeros(self.region.frames, np.float32)
+        words = [
+            f"{given[stem].name} is silent in the region, and so is its new take"
+            for stem in self.wanted
+        ]
+        still = AppliedGain(1.0, None, None)
+        return Take(
+            seed, dict.fromkeys(self.wanted, silent), dict.fromkeys(self.wanted, still), words
         )
-        silent = np.zeros(self.region.frames, np.float32)
-        return Take(seed, {stem: silent}, {stem: AppliedGain(1.0, None, None)}, [words])
 
     def _condition(self, context: ContextInput | None) -> tuple[Conditioning, InitLatents | None]:
         """Encode what is given, and return what conditions the model."""
@@ -218,18 +215,13 @@ class Part:
         mask = np.zeros((len(spec.stems), length), np.float32)
         if context is None:
             return Conditioning(known, mask), None
-        given = [*self.context_audio.stems]
-        if self.task.name == "vary":
-            given.remove(self.task.wanted[0])
-        for name in given:
-            index = spec.stems.index(name)
-            known[index] = self._encoded(context.waves[name], context)
-            mask[index] = 1.0
-        if self.task.name == "fill":
-            mask[spec.stems.index(self.task.wanted[0]), self._range_cells()] = 0.0
-            known *= mask[:, None, :, None]
-        conditioning = self._with_backing(Conditioning(known, mask), context)
-        return conditioning, self._init(context) if self.task.name == "vary" else None
+        for name in self.context_audio.stems:
+            frames = self.task.known_frames(name, length, self._region_cells())
+            if frames.any():
+                index = spec.stems.index(name)
+                known[index] = self._encoded(context.waves[name], context) * frames[:, None]
+                mask[index] = frames
+        return self._with_backing(Conditioning(known, mask), context), self._init(context)
 
     def _with_backing(self, conditioning: Conditioning, context: ContextInput) -> Conditioning:
         """Return the context with a backing, if one is given.
@@ -237,9 +229,9 @@ class Part:
         A preset without a word for "backing" first separates the stems in it: those that are
         neither wanted nor given become known.
         """
-        if self.context_audio.backing is None:
+        if not self.context_audio.has_backing:
             return conditioning
-        others = [wave for name, wave in context.waves.items() if name not in self.task.wanted]
+        others = [wave for name, wave in context.waves.items() if name not in self.wanted]
         mixture = self._encoded(mixed(others, len(context.sides)), context)
         if rules_of(self.model.spec).takes_stems:
             return replace(conditioning, mixture=mixture)
@@ -252,16 +244,17 @@ class Part:
         ).latents()
         known, mask = conditioning.known.copy(), conditioning.mask.copy()
         for index, name in enumerate(self.model.spec.stems):
-            if name not in self.task.wanted and name not in self.context_audio.stems:
+            if name not in self.wanted and name not in self.context_audio.stems:
                 known[index], mask[index] = found[index], 1.0
         return Conditioning(known, mask)
 
     def _init(self, context: ContextInput) -> InitLatents | None:
-        """Return where a variation starts: the stem itself, and silence in unknown places."""
-        if self.task.strength >= 1.0:
-            return None
+        """Return where sampling starts: at given stems, and at silence in unknown places."""
         spec = self.model.spec
-        silence = np.zeros_like(context.waves[self.task.wanted[0]])
+        timestep = self.task.init_timestep(spec.schedule.steps - 1)
+        if timestep is None:
+            return None
+        silence = np.zeros(len(context.sides), np.float32)
         quiet = self._encoded(silence, context)
         latents = np.stack(
             [
@@ -271,10 +264,7 @@ class Part:
                 for name in spec.stems
             ]
         )
-        top = spec.schedule.steps - 1
-        return InitLatents(
-            latents, round(LIGHTEST_TIMESTEP + self.task.strength * (top - LIGHTEST_TIMESTEP))
-        )
+        return InitLatents(latents, timestep)
 
     def _encoded(self, wave: FloatArray, context: ContextInput) -> FloatArray:
         """Return the latents of a wave, brought to the level the model knows."""
@@ -287,15 +277,15 @@ class Part:
         self._encodings += 1
         return latents
 
-    def _range_cells(self) -> slice:
-        """Return the latent frames, from the first window's beginning on, that a fill makes."""
+    def _region_cells(self) -> slice:
+        """Return the region in latent frames from the first window's beginning on."""
         hop, first, span = self.model.spec.latent_hop, self.layout.starts[0], self.timeline.span
         return slice(span.start // hop - first, math.ceil(span.stop / hop) - first)
 
     def _voice(self, latents: FloatArray, report: Callable[[float], None]) -> dict[str, FloatArray]:
         """Return stem -> wave (n,) of the wanted stems, from model time 0 on."""
         spec, layout = self.model.spec, self.layout
-        rows = [spec.stems.index(name) for name in self.task.wanted]
+        rows = [spec.stems.index(name) for name in self.wanted]
 
         def pieces() -> Iterator[tuple[int, FloatArray]]:
             for index, start in enumerate(layout.starts):
@@ -307,7 +297,7 @@ class Part:
 
         lead = np.zeros((layout.starts[0] * spec.latent_hop, len(rows)), np.float32)
         track = np.concatenate([lead, *cross_fade(pieces(), layout.overlap * spec.latent_hop)])
-        return {name: track[:, row] for row, name in enumerate(self.task.wanted)}
+        return {name: track[:, row] for row, name in enumerate(self.wanted)}
 
     def _levelled(self, waves: dict[str, FloatArray], matcher: LoudnessMatcher, seed: int) -> Take:
         """Bring every stem to its level and to the session's rate."""
@@ -315,7 +305,8 @@ class Part:
         levels: dict[str, AppliedGain] = {}
         warnings: list[str] = []
         for name, wave in waves.items():
-            levels[name], words = matcher.level(name, wave)
+            gain, words = self.task.gain(matcher, name, wave)
+            levels[name], more = matcher.apply(name, wave, gain)
             stems[name] = self.timeline.region_at_session_rate(wave * levels[name].gain)
-            warnings += words
+            warnings += words + more
         return Take(seed, stems, levels, warnings)

@@ -8,30 +8,30 @@ from collections.abc import Iterator
 import numpy as np
 
 from bandmate_server.audio.arrays import FloatArray
-from bandmate_server.audio.sources import BLOCK_SECONDS, read_blocks
-from bandmate_server.parts.part import Part
+from bandmate_server.audio.sources import BLOCK_SECONDS, Source, read_blocks
+from bandmate_server.audio.windows import Region
 
 FADE_SECONDS = 0.02  # from old to new at either end of a filled range
 
 
-def written_frames(part: Part) -> int:
-    """Return how long the part's files are: the region, or for a fill all of the stem."""
-    return part.context_audio.frames if part.task.name == "fill" else part.region.frames
-
-
-def written_blocks(part: Part, name: str, mono: FloatArray) -> Iterator[FloatArray]:
-    """Yield what is written for a stem (n, channels), from its mono region (frames,)."""
-    if part.task.name == "fill":
-        yield from _filled(part, name, mono)
-        return
-    size = math.ceil(BLOCK_SECONDS * part.context_audio.rate)
+def repeated_blocks(mono: FloatArray, channels: int, rate: int) -> Iterator[FloatArray]:
+    """Yield a mono wave (frames,) block by block in every channel (n, channels)."""
+    size = math.ceil(BLOCK_SECONDS * rate)
     for first in range(0, len(mono), size):
-        yield np.repeat(mono[first : first + size, None], part.context_audio.channels, axis=1)
+        yield np.repeat(mono[first : first + size, None], channels, axis=1)
 
 
-def _filled(part: Part, name: str, mono: FloatArray) -> Iterator[FloatArray]:
-    """Yield the stem with its range replaced; outside, every sample is as it was."""
-    source, region, frames = part.context_audio.stems[name], part.region, part.context_audio.frames
+def filled_blocks(
+    source: Source, region: Region, frames: int, mono: FloatArray
+) -> Iterator[FloatArray]:
+    """Yield a stem (n, channels) with a region replaced; outside, every sample is as it was.
+
+    Args:
+        source: the stem.
+        region: in its frames.
+        frames: of the stem.
+        mono: what goes into the region (frames,).
+    """
     share = new_share(region.frames, region.start > 0, region.stop < frames, source.rate)
     position = 0
     for block in read_blocks(source, 0, frames):

@@ -181,7 +181,7 @@ class WaveformSeparation(Separation[WaveformModel]):
                 found.append(np.zeros((len(self._rows), *group.shape), np.float32))
                 continue
             whole = np.broadcast_to(group, (width, len(wave))) if len(group) < width else group
-            stems = self.model.separate(np.ascontiguousarray(whole))[self._rows]
+            stems = self.model.separate(np.ascontiguousarray(whole), self._rows)
             if len(group) < width:
                 stems = stems.mean(axis=1, keepdims=True)
             found.append(stems)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from bandmate_bridge.cli import main
-from bandmate_server.model import catalogue
+from bandmate_server.model.library import catalogue
 
 
 class Without(PathFinder):

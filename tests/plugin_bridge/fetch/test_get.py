@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_server.model.catalogue import CATALOGUE
+from bandmate_server.model.library.catalogue import CATALOGUE
 
 DRIVER = Path(__file__).parent / "local_bandmate.py"
 ROWS = {row.name: row for row in CATALOGUE}
@@ -36,7 +36,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with files as the reference program writes them: one network, and a bag."""
     module = pytest.importorskip("demucs.htdemucs", reason="the reference is not here")
     torch = pytest.importorskip("torch")
-    pytest.importorskip("bandmate_export.published")
     folder = tmp_path_factory.mktemp("weights")
     for seed, name in enumerate([ONE, *BAG]):
         torch.manual_seed(seed)

@@ -118,7 +118,7 @@ def test_stems_out_of_nothing(server: Any) -> None:
         ("add", "sss", ("piano", '{"bass": []}', ""), "expected a path"),
         ("add", "sss", ("piano", '{"bass": "/x", "start": -1}', ""), "start"),
         ("add", "sss", ("piano", '{"bass": "/x"}', '{"render": "mask"}'), "render"),
-        ("fill", "sshhs", ("piano", '{"bass": "/x"}', 0, 10, ""), "not in the session"),
+        ("fill", "sshhs", ("piano", '{"bass": "/x"}', 0, 10, ""), "not among what is given"),
         ("fill", "sshhs", ("bass", '{"bass": "/x"}', 0, 0, ""), "frames"),
         ("vary", "ssds", ("bass", '{"bass": "/x"}', 1.5, ""), "strength"),
         ("vary", "ssds", ("bass", '{"bass": "/x"}', float("nan"), ""), "strength"),

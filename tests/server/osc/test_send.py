@@ -101,7 +101,7 @@ def test_a_part_is_asked_for(
         (["separate", "/gone.wav"], 1, "/gone.wav"),
         (["separate", "x.wav", "--out", "d", "--no-wait"], 2, "--no-wait"),
         (["separate", "x.wav", "--start", "1"], 2, "a file that is here"),
-        (["fill", "bass", "--in", "bass=x.wav"], 2, "--start and --end"),
+        (["fill", "bass", "--in", "bass=x.wav"], 2, "fill needs the range"),
         (["status", "nosuch"], 1, "no job"),
         (["separate", "nope.wav"], 1, "nope.wav does not exist"),
         (["nosuch"], 2, "nosuch"),

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bandmate_server.errors import CorpusError
-from bandmate_training.corpus.note_files import read_notes, write_notes
+from bandmate_server.model.notes.midi import write_notes
+from bandmate_training.corpus.note_files import read_notes
 
 ROWS = [(0.05, 0.5, 60, 90), (0.5, 0.9, 60, 100), (3.21, 4.0, 67, 1), (9.0, 30.0, 40, 127)]
 BEATS = [0.05, 0.55, 1.05, 1.6, 2.2, 2.7]

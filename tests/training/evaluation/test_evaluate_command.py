@@ -13,7 +13,8 @@ import pytest
 
 from bandmate_server.model.model import Model
 from bandmate_training.cli import main
-from bandmate_training.evaluation import evaluate_command, step_curve
+from bandmate_training.evaluation import evaluate_command
+from bandmate_training.evaluation.reports import separation, step_curve
 from bandmate_training.evaluation.tables.tables import number, table
 
 Run = Callable[..., int]
@@ -105,7 +106,7 @@ def test_an_interrupt_leaves_no_files_and_status_130(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluate_command, "evaluate_clips", interrupt)
+    monkeypatch.setattr(separation, "evaluate_clips", interrupt)
     assert run() == 130
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -115,7 +116,7 @@ def test_an_interrupt_leaves_no_files_and_status_130(
     [
         (["--split", "nowhere"], "no folder"),
         (["--seconds", "500"], "no track in"),
-        (["--estimates", "/nowhere"], "no folder of estimates at /nowhere"),
+        (["--estimates", "/nowhere"], "no such folder as /nowhere"),
         (["--model", "none", "--curve"], "--curve needs a model"),
     ],
 )

@@ -10,9 +10,9 @@ import pytest
 import soundfile as sf
 import torch
 
+from bandmate_server.model.notes import layout
+from bandmate_server.model.notes.midi import write_notes
 from bandmate_server.spec import MEL, STEMS
-from bandmate_training.corpus.note_files import write_notes
-from bandmate_training.notes import layout
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from bandmate_server.model.notes.layout import SCALE, cell_kinds, note_count
 from bandmate_training.notes.evidence import SPREAD, STEPS, evidence, height_shares, heights
-from bandmate_training.notes.layout import SCALE, cell_kinds, note_count
 
 
 def shares() -> torch.Tensor:

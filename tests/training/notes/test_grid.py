@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bandmate_server.model.notes import layout, reading
+from bandmate_server.model.notes.layout import Notes
 from bandmate_server.spec import STEMS
-from bandmate_training.notes import grid, layout
-from bandmate_training.notes.songs import Notes, as_notes
+from bandmate_training.notes import grid
+from bandmate_training.notes.songs import as_notes
 
 FRAMES = 100
 SECONDS = FRAMES * grid.FRAME
@@ -31,7 +33,7 @@ def separate_notes(draw: st.DrawFn) -> Notes:
 
 @given(separate_notes())
 def test_notes_come_back_from_their_planes(notes: Notes) -> None:
-    found = grid.notes_of(grid.planes(notes, FRAMES, "piano"), "piano")
+    found = reading.notes_of(grid.planes(notes, FRAMES, "piano"), "piano", grid.FRAME)
     order = np.lexsort((found[:, 0], found[:, 2]))
     expected = notes[np.lexsort((notes[:, 0], notes[:, 2]))]
     np.testing.assert_allclose(found[order][:, 0], expected[:, 0], atol=1e-3)
@@ -59,14 +61,14 @@ def test_folded_pitches_are_in_range_and_of_the_same_class(notes: Notes, stem: s
 def test_every_piece_of_the_kit_comes_back_as_its_own_key() -> None:
     rows = [(0.2 + k, 0.3 + k, key, 100) for k, key in enumerate(layout.KEY_OF_PIECE[:3])]
     notes = as_notes([(a, b, key, loud) for a, b, key, loud in rows])
-    found = grid.notes_of(grid.planes(notes, FRAMES, "drums"), "drums")
+    found = reading.notes_of(grid.planes(notes, FRAMES, "drums"), "drums", grid.FRAME)
     np.testing.assert_array_equal(found[:, 2], layout.KEY_OF_PIECE[:3])
     np.testing.assert_allclose(found[:, 0], notes[:, 0], atol=1e-3)
 
 
 def test_a_key_struck_again_ends_the_note_before() -> None:
     notes = as_notes([(0.4, 0.796, 60, 90), (0.8, 1.2, 60, 90)])
-    found = grid.notes_of(grid.planes(notes, FRAMES, "piano"), "piano")
+    found = reading.notes_of(grid.planes(notes, FRAMES, "piano"), "piano", grid.FRAME)
     assert len(found) == 2
     np.testing.assert_allclose(found[:, :2], notes[:, :2], atol=grid.FRAME / 2)
 

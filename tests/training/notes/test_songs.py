@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from bandmate_server.errors import CorpusError
+from bandmate_server.model.notes.layout import CELLS
 from bandmate_training.corpus.build import Job, Sources
 from bandmate_training.notes.data.dataset import NoteWindows
 from bandmate_training.notes.data.degrade import degrade
-from bandmate_training.notes.layout import CELLS
 from bandmate_training.notes.songs import (
     SOURCES,
     NoteSong,

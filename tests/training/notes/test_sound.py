@@ -11,10 +11,10 @@ import soundfile as sf
 import torch
 
 from bandmate_server.errors import CorpusError
+from bandmate_server.model.notes import layout
 from bandmate_server.spec import MEL, NOTES, STEMS
 from bandmate_training.learning.trainer import Trainer, TrainerOptions
 from bandmate_training.networks.checkpoint_file import CHECKPOINT, read_checkpoint
-from bandmate_training.notes import layout
 from bandmate_training.notes.config import NoteDecoderConfig
 from bandmate_training.notes.data.pairs import PlayedStems, find_noted_tracks
 from bandmate_training.notes.learning.sound_task import SoundTask

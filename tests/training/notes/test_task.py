@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from bandmate_server.model.notes import layout
 from bandmate_server.spec import STEMS
 from bandmate_training.corpus.build import Job, Sources
 from bandmate_training.learning.conditions import BACKING, FULL, ConditionPlan
 from bandmate_training.learning.trainer import Trainer, TrainerOptions
 from bandmate_training.networks.checkpoint_file import CHECKPOINT, read_checkpoint
-from bandmate_training.notes import diffusion, layout
+from bandmate_training.notes import diffusion
 from bandmate_training.notes.config import NoteDenoiserConfig
 from bandmate_training.notes.data.dataset import NoteWindows
 from bandmate_training.notes.evidence import height_shares, heights

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from bandmate_server.model.notes import layout
 from bandmate_server.spec import NOTES, STEMS
-from bandmate_training.notes import layout
 from bandmate_training.notes.config import NoteDecoderConfig
 from bandmate_training.notes.data import timbres
 from bandmate_training.notes.data.dataset import NoteWindows, timbre_at

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from bandmate_server.model.notes import layout
 from bandmate_server.spec import MEL, NOTES
 from bandmate_training.learning.trainer import Trainer, TrainerOptions
 from bandmate_training.networks.checkpoint_file import CHECKPOINT, read_checkpoint
-from bandmate_training.notes import layout
 from bandmate_training.notes.config import TranscriberConfig
 from bandmate_training.notes.data.mixing import MIXTURE, PlayedSources
 from bandmate_training.notes.data.pairs import find_noted_tracks

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from bandmate_training.conformance.check import Check, Reference, count
+from bandmate_training.networks.safe_file import differences
 from bandmate_training.paper import config, keys
 from bandmate_training.paper.deterministic_weights import deterministic_weight, file_shapes
 from bandmate_training.paper.unet import UNet
@@ -59,16 +60,16 @@ def names(_reference: Reference, file: Path) -> Iterator[Check]:
         ours = UNet(config.unet_config(unet))
         coder = Vae(config.vae_config(vae))
         generators = Vocoder(config.vocoder_config(folded))
-    yield count(f"{file.name} U-Net", keys.differences(unet, keys.published_shapes(ours)))
-    yield count(f"{file.name} VAE", keys.differences(vae, keys.published_shapes(coder)))
+    yield count(f"{file.name} U-Net", differences(unet, keys.published_shapes(ours)))
+    yield count(f"{file.name} VAE", differences(vae, keys.published_shapes(coder)))
     folded_shapes = keys.published_shapes(generators)
-    yield count(f"{file.name} vocoder inside", keys.differences(folded, folded_shapes))
-    yield count(f"{file.name} vocoder", keys.differences(generator, file_shapes(generators)))
+    yield count(f"{file.name} vocoder inside", differences(folded, folded_shapes))
+    yield count(f"{file.name} vocoder", differences(generator, file_shapes(generators)))
     first_stage = {
         k: state[v] for k, v in keys.without_prefix(state, keys.FIRST_STAGE_PREFIX).items()
     }
     inside = {name: shape for name, shape in first_stage.items() if name in vae}
-    yield count(f"{file.name} VAE inside", keys.differences(inside, vae))
+    yield count(f"{file.name} VAE inside", differences(inside, vae))
     known = {keys.UNET_PREFIX + name for name in unet} | {keys.SCALE_FACTOR}
     known |= {keys.shadow_name(name) for name in unet}
     known |= {keys.FIRST_STAGE_PREFIX + name for name in vae}

@@ -18,13 +18,13 @@ import numpy as np
 import soundfile
 
 from bandmate_server.errors import CorpusError
+from bandmate_server.model.notes.midi import write_notes
 from bandmate_server.spec import MEL, OTHER, STEMS
 from bandmate_training.corpus import mma, pop909, simutrans
 from bandmate_training.corpus.arrange import band
 from bandmate_training.corpus.fluid import Fluid
 from bandmate_training.corpus.form import draw_style, own_skeleton
 from bandmate_training.corpus.grooves import GrooveFile, groove_files
-from bandmate_training.corpus.note_files import write_notes
 from bandmate_training.corpus.perform import LEAD_IN
 from bandmate_training.corpus.pop909_files import Library, open_library
 from bandmate_training.corpus.render import Rendered, active_fraction, render_song

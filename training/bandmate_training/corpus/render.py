@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from bandmate_server.model.notes.midi import Rows
 from bandmate_server.spec import MEL, OTHER, STEMS
 from bandmate_training.corpus import sampled, timidity
 from bandmate_training.corpus.fluid import RATE, Event, Fluid
-from bandmate_training.corpus.note_files import Rows
 from bandmate_training.corpus.perform import LEAD_IN, humanise, timed
 from bandmate_training.corpus.presets import Preset, choose
 from bandmate_training.corpus.score import Part, Rng, Song

@@ -9,8 +9,8 @@ import numpy as np
 import pedalboard as pb
 
 from bandmate_server.errors import CorpusError
+from bandmate_server.model.notes.midi import Rows
 from bandmate_server.spec import MEL, OTHER, STEMS
-from bandmate_training.corpus.note_files import Rows
 from bandmate_training.corpus.samples import (
     Audio,
     Instrument,

@@ -21,8 +21,8 @@ import soundfile as sf
 import soxr
 
 from bandmate_server.errors import CorpusError
+from bandmate_server.model.notes.midi import Rows
 from bandmate_server.spec import MEL, OTHER, STEMS
-from bandmate_training.corpus.note_files import Rows
 from bandmate_training.corpus.score import Rng
 
 Audio = npt.NDArray[np.float32]

@@ -23,9 +23,9 @@ from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_playing
 from bandmate_training.evaluation.clips import Clip, choose_clips, find_folders
 from bandmate_training.evaluation.excerpts import Excerpt, Stems, mix, mono, read_excerpt
 from bandmate_training.evaluation.listen_page import Example, Sound, build_page
+from bandmate_training.evaluation.reporting import prepare, progress_bar
 from bandmate_training.evaluation.systems.engine_generators import bandmate_generator
 from bandmate_training.evaluation.systems.generators import StemGenerator
-from bandmate_training.evaluation.tables.report import prepare, progress_bar
 
 EPILOG = """\
 Writes index.html, clips (Ogg Vorbis) and spectrograms to OUT. Open index.html in a browser.

@@ -14,7 +14,7 @@ import torch
 from matplotlib.image import imsave
 
 from bandmate_server.spec import MEL
-from bandmate_training.evaluation.tables.report import write_file
+from bandmate_training.evaluation.reporting import write_file
 from bandmate_training.networks.mel import LogMel
 
 FloatArray = npt.NDArray[np.float32]

@@ -9,9 +9,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from bandmate_server.model.notes.layout import SCALE, note_count
 from bandmate_server.model.schedule import cumulative_alphas
 from bandmate_server.spec import NOTES
-from bandmate_training.notes.layout import SCALE, note_count
 
 LEVELS = NOTES.schedule.steps
 

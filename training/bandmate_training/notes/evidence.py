@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bandmate_training.notes.layout import cell_kinds
+from bandmate_server.model.notes.layout import cell_kinds
 
 STEPS = 20  # of heights
 SPREAD = 0.03  # of heights around each step, a standard deviation

@@ -1,4 +1,4 @@
-"""Notes to planes of onsets and sustain, and back: pure functions.
+"""Notes to planes of onsets and sustain; `bandmate_server.model.notes.reading` goes back.
 
 Times are in seconds from the beginning of the planes; a frame is FRAME long. An onset's height
 is its velocity; it is shared by two frames so that the time between them is kept. Sustain is
@@ -10,25 +10,22 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bandmate_server.spec import NOTES
-from bandmate_training.notes.layout import (
+from bandmate_server.model.notes.layout import (
     CELLS,
     DRUMS,
-    KEY_OF_PIECE,
     LOWEST,
     ONSET,
     PIECE_OF_KEY,
     PITCHES,
     RANGES,
+    SOFTEST,
     SUSTAIN,
+    Notes,
 )
-from bandmate_training.notes.songs import Notes
+from bandmate_server.spec import NOTES
 
 FloatArray = npt.NDArray[np.float32]
 FRAME = NOTES.latent_hop / NOTES.mel.sample_rate  # seconds
-SOFTEST = 0.3  # height of the softest onset; the loudest is 1
-STRIKE = 0.1  # seconds, nominal length of a drum stroke
-_GAP = 0.1  # frames between a note and the next of its key
 _PIECES = np.array([PIECE_OF_KEY.get(key, -1) for key in range(128)])
 
 
@@ -102,63 +99,3 @@ def _hold(
     frame = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + first[which]
     share = np.minimum(frame + 1, end[which]) - np.maximum(frame, begin[which])
     np.maximum.at(plane, (frame, cells[which]), share.astype(np.float32))
-
-
-def notes_of(latent: FloatArray, source: str, onset: float = 0.25, sustain: float = 0.3) -> Notes:
-    """Return the notes (n, 4) of planes (2, T, CELLS), ordered by start.
-
-    Args:
-        latent: heights about 0 to 1, as sampled or transcribed.
-        source: a stem, or what else has pitches.
-        onset: least height of an onset, its two frames together.
-        sustain: least share of a frame in which a note goes on.
-    """
-    drums = source == DRUMS
-    cells = slice(PITCHES, CELLS) if drums else slice(0, PITCHES)
-    peaks, mass = _peaks(np.maximum(latent[ONSET, :, cells], 0), onset)
-    frame, cell = np.nonzero(peaks)
-    second = np.maximum(np.pad(latent[ONSET, :, cells], ((0, 1), (0, 0)))[frame + 1, cell], 0)
-    total = mass[frame, cell]
-    begin = (frame + second / total).astype(np.float32)
-    loud = np.clip((total - SOFTEST) / (1 - SOFTEST) * 127, 1, 127)
-    if drums:
-        keys = np.asarray(KEY_OF_PIECE)[cell]
-        end = begin + STRIKE / FRAME
-    else:
-        keys = cell + LOWEST
-        end = _ends(latent[SUSTAIN, :, cells], peaks, frame, cell, begin, sustain)
-    found = np.stack([begin * FRAME, end * FRAME, keys, loud], 1).astype(np.float32)
-    return found[np.lexsort((found[:, 2], found[:, 0]))]
-
-
-def _peaks(plane: FloatArray, least: float) -> tuple[npt.NDArray[np.bool_], FloatArray]:
-    """Return where pairs of frames hold an onset (T, F), and the pairs' heights."""
-    padded = np.pad(plane, ((1, 2), (0, 0)))
-    pairs = padded[:-1] + padded[1:]
-    mass = pairs[1:-1]
-    return (mass > least) & (mass >= pairs[2:]) & (mass > pairs[:-2]), mass
-
-
-def _ends(
-    plane: FloatArray,
-    peaks: npt.NDArray[np.bool_],
-    frame: npt.NDArray[np.int64],
-    cell: npt.NDArray[np.int64],
-    begin: npt.NDArray[np.float32],
-    least: float,
-) -> npt.NDArray[np.float64]:
-    """Return where each note ends, in frames: its sustain's end, or the same key's next onset."""
-    length = len(plane)
-    starts = np.zeros(peaks.shape)
-    starts[frame, cell] = begin
-    ends = np.zeros(len(frame))
-    for index, (first, key) in enumerate(zip(frame, cell, strict=True)):
-        start, stop = float(begin[index]), first + 1
-        while stop < length and plane[stop, key] > least and not peaks[stop, key]:
-            stop += 1
-        held = float(np.clip(plane[stop - 1, key], 0.25, 1.0))
-        reach = start + held if stop - 1 == first else stop - 1 + held
-        if stop < length and peaks[stop, key] and plane[stop - 1, key] > least:
-            reach = float(starts[stop, key]) - _GAP
-        ends[index] = max(reach, start + 0.25)
-    return ends

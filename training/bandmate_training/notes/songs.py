@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bandmate_server.errors import CorpusError
+from bandmate_server.model.notes.layout import TIMBRE, Notes
 from bandmate_server.spec import OTHER, STEMS
 from bandmate_training.corpus.build import SPLITS, Job, Sources, compose
 from bandmate_training.corpus.perform import humanise
-from bandmate_training.notes.layout import TIMBRE
 
-Notes = npt.NDArray[np.float32]  # (n, 4): start and end in seconds, MIDI pitch, velocity 1..127
 SOURCES = (*STEMS, OTHER)
 SHARD = 250  # songs
 TIMBRE_STEP = 1.0  # seconds

@@ -2,52 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
-import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from bandmate_server.errors import CheckpointError
+from bandmate_training.networks.safe_file import Weights, read_file
 from bandmate_training.paper import keys
 
-Weights = dict[str, Tensor]
 KINDS = ("checkpoint", "vae", "vocoder")
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Read a file written by `torch.save`, tensors as they lie on the disk where possible.
-
-    Raises:
-        CheckpointError: if it is missing or damaged, or reading it would run code.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    try:
-        state = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
-    except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if found is None:
-            raise CheckpointError(f"{path}: not a readable checkpoint: {_first(error)}") from error
-        raise CheckpointError(
-            f"{path}: refused, as reading it would run code: it asks for {found[1]}, and only"
-            " tensors, numbers, texts and containers are read"
-        ) from error
-    except Exception as error:  # damaged files raise almost anything
-        raise CheckpointError(f"{path}: not a readable checkpoint: {_first(error)}") from error
-    if not isinstance(state, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(state).__name__}, expected a dictionary")
-    return dict(state)
-
-
-def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def tensors(state: Mapping[str, Any], path: Path, *inside: str) -> Weights:

@@ -120,19 +120,6 @@ def unfolded_shapes(shapes: Shapes) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def differences(found: Shapes, expected: Shapes) -> list[str]:
-    """Say which names are missing, surplus or of another shape; empty if none is."""
-    missing = [name for name in expected if name not in found]
-    surplus = [name for name in found if name not in expected]
-    misshapen = [
-        f"{name} {list(found[name])} instead of {list(expected[name])}"
-        for name in expected
-        if name in found and tuple(found[name]) != tuple(expected[name])
-    ]
-    lists = {"missing": missing, "surplus": surplus, "misshapen": misshapen}
-    return [f"{what}: {', '.join(names)}" for what, names in lists.items() if names]
-
-
 def without_prefix(names: Iterable[str], prefix: str) -> dict[str, str]:
     """Return name without prefix -> whole name, of the names that begin with the prefix."""
     return {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}

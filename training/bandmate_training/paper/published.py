@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from bandmate_server.errors import CheckpointError
+from bandmate_training.networks.safe_file import Weights, differences, fill, read_file
 from bandmate_training.paper import config, keys
 from bandmate_training.paper.checkpoint_names import as_published
 from bandmate_training.paper.config import Shapes
-from bandmate_training.paper.files import Weights, read_file, tensors
+from bandmate_training.paper.files import tensors
 from bandmate_training.paper.unet import UNet
 from bandmate_training.paper.vae import Vae
 from bandmate_training.paper.vocoder import Vocoder, folded_weights
@@ -147,7 +148,7 @@ def _fit(
         tried.append((len(wrong), settled, expected))
     _, settled, expected = min(tried, key=lambda entry: entry[0])
     found, wanted = ({prefix + n: s for n, s in part.items()} for part in (shapes, expected))
-    return settled, expected, keys.differences(found, wanted)
+    return settled, expected, differences(found, wanted)
 
 
 def _unet(
@@ -164,7 +165,7 @@ def _unet(
     if ema and any(shadow in weights for shadow in shadows.values()):
         sources = {name: shadows[name] for name in expected}
         averaged = {s: tuple(weights[s].shape) for s in sources.values() if s in weights}
-        problems += keys.differences(averaged, {s: expected[n] for n, s in sources.items()})
+        problems += differences(averaged, {s: expected[n] for n, s in sources.items()})
     elif ema:
         problems.append("missing: averaged weights (model_ema.*): ask for ema=False")
     values = {name: weights[source] for name, source in sources.items() if source in weights}
@@ -231,10 +232,5 @@ def _filled(make: type[Network], settled: Any, values: Weights, path: Path) -> N
     with torch.device("meta"):
         network = make(settled)
     ours = {name: values[theirs] for name, theirs in keys.published_names(network).items()}
-    # A copy: the file may go, and averages may be in half precision.
-    copies = {name: value.to(torch.float32, copy=True) for name, value in ours.items()}
-    broken = [name for name, value in copies.items() if not torch.isfinite(value).all()]
-    if broken:
-        raise CheckpointError(f"{path}: not finite: {', '.join(broken)}")
-    network.load_state_dict(copies, assign=True)
-    return network.eval().requires_grad_(False)
+    fill(network, ours, path)
+    return network

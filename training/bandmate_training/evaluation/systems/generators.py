@@ -74,11 +74,6 @@ def stored(folder: Path) -> StemGenerator:
     return perform
 
 
-def has_output(folder: Path | None, place: str) -> bool:
-    """Whether a system has stems in a place; what is no folder makes anything."""
-    return folder is None or (folder / place).is_dir()
-
-
 def place_of(given: Names, wanted: Names) -> str:
     """Return the folder's name for what was made, and what for unless for all the rest."""
     name = letters_of(wanted)

@@ -11,6 +11,7 @@ checkpoints, so that these load as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -68,7 +69,7 @@ class HTDemucsConfig:
     t_max_period: float = 10_000.0
     t_weight_pos_embed: float = 1.0
     samplerate: int = 44_100
-    segment: float = 10.0
+    segment: float | Fraction = 10.0
 
     @property
     def hop(self) -> int:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from bandmate_server.model.notes.layout import CELLS, DRUMS, PITCHES, SUSTAIN, TIMBRE
 from bandmate_training.corpus.score import Rng
 from bandmate_training.notes.data.degrade import degrade
 from bandmate_training.notes.grid import FRAME, FloatArray, folded, planes, window
-from bandmate_training.notes.layout import CELLS, DRUMS, PITCHES, SUSTAIN, TIMBRE
 from bandmate_training.notes.songs import SOURCES, TIMBRE_STEP, NoteSong
 
 SPEED = 0.18  # largest change of tempo, in log

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bandmate_server.model.notes.layout import DRUMS, Notes
 from bandmate_training.corpus.score import Rng
-from bandmate_training.notes.layout import DRUMS
-from bandmate_training.notes.songs import Notes
 
 EXACT = 0.25  # share of sources that stay as they are
 MISSED = 0.2  # most notes that are lost, a share

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from bandmate_server.model.notes.layout import CELLS, DRUMS
 from bandmate_server.spec import NOTES
 from bandmate_training.corpus.score import Rng
 from bandmate_training.data import augment
 from bandmate_training.notes.data.pairs import LEVEL, NotedTrack, Played
 from bandmate_training.notes.grid import FRAME, FloatArray, folded, planes, window
-from bandmate_training.notes.layout import CELLS, DRUMS
 from bandmate_training.notes.songs import SOURCES
 
 SINGLE = 0.5  # share of examples with one source alone

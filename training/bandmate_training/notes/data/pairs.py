@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from bandmate_server.errors import CorpusError
+from bandmate_server.model.notes.layout import DRUMS, Notes
 from bandmate_server.spec import NOTES, STEMS
 from bandmate_training.corpus.note_files import read_notes
 from bandmate_training.corpus.score import Rng
 from bandmate_training.data import augment
 from bandmate_training.data.dataset import Track, find_tracks
 from bandmate_training.notes.grid import FRAME, FloatArray, folded, planes, window
-from bandmate_training.notes.layout import DRUMS
-from bandmate_training.notes.songs import SOURCES, Notes, as_notes
+from bandmate_training.notes.songs import SOURCES, as_notes
 
 TREATED = 0.5  # share of examples that get effects
 LEVEL = (-32.0, -14.0)  # dB RMS that an example's sounding part is brought to

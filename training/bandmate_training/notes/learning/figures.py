@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bandmate_training.notes.grid import FRAME, FloatArray, notes_of
-from bandmate_training.notes.layout import LOWEST, PITCHES, SUSTAIN
-from bandmate_training.notes.songs import Notes
+from bandmate_server.model.notes.layout import LOWEST, PITCHES, SUSTAIN, Notes
+from bandmate_server.model.notes.reading import notes_of
+from bandmate_training.notes.grid import FRAME, FloatArray
 
 CLASSES = 12
 TOLERANCE = 0.05  # seconds between a true onset and a found one
@@ -15,7 +15,7 @@ _BLOCK = 25  # frames over which pitch classes are summed, a second
 
 def notes_per_second(latent: FloatArray, source: str) -> float:
     """Return how many notes a second planes (2, T, CELLS) hold."""
-    return len(notes_of(latent, source)) / (latent.shape[1] * FRAME)
+    return len(notes_of(latent, source, FRAME)) / (latent.shape[1] * FRAME)
 
 
 def pitch_classes(latent: FloatArray) -> FloatArray:

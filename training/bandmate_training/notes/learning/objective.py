@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bandmate_server.model.notes.layout import note_count, packed_stems
 from bandmate_server.spec import STEMS
 from bandmate_training.notes.evidence import heights
-from bandmate_training.notes.layout import note_count, packed_stems
 
 RAREST, COMMONEST = 1e-5, 0.5  # between which a cell's mean is taken to be
 _SUREST = 1 - 1e-6

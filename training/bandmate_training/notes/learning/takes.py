@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bandmate_server.model.notes.layout import CELLS, DRUMS, TIMBRE, packed_stems
 from bandmate_server.spec import STEMS
 from bandmate_training.networks.layers import autocast
 from bandmate_training.notes.diffusion import sample, scaled, unscaled
-from bandmate_training.notes.layout import CELLS, DRUMS, TIMBRE, packed_stems
 from bandmate_training.notes.learning.figures import harmony, notes_per_second
 from bandmate_training.notes.networks.network import KINDS, NoteDenoiser, pack, unpack
 

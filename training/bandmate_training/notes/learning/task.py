@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bandmate_server.model.notes.layout import CELLS, TIMBRE, note_count, onset_cells, packed_stems
 from bandmate_server.spec import NOTES, STEMS
 from bandmate_training.learning.conditions import BACKING, FULL, ConditionPlan, draw_plan
 from bandmate_training.learning.trainer import Optimisers, backward_and_step
@@ -18,7 +19,6 @@ from bandmate_training.networks.layers import autocast
 from bandmate_training.notes.config import NoteDenoiserConfig
 from bandmate_training.notes.diffusion import LEVELS, angle_of, scaled, signal_shares
 from bandmate_training.notes.evidence import height_shares
-from bandmate_training.notes.layout import CELLS, TIMBRE, note_count, onset_cells, packed_stems
 from bandmate_training.notes.learning.objective import (
     TIMBRE_WEIGHT,
     sounding_logits,

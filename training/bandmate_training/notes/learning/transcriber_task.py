@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bandmate_server.model.notes.layout import CELLS, DRUMS, PITCHES
+from bandmate_server.model.notes.reading import notes_of
 from bandmate_server.spec import NOTES
 from bandmate_training.learning.trainer import Optimisers, backward_and_step
 from bandmate_training.networks.layers import autocast
 from bandmate_training.notes.config import TranscriberConfig
 from bandmate_training.notes.data.mixing import MIXTURE
 from bandmate_training.notes.data.pairs import Played
-from bandmate_training.notes.grid import notes_of
-from bandmate_training.notes.layout import CELLS, DRUMS, PITCHES
+from bandmate_training.notes.grid import FRAME
 from bandmate_training.notes.learning.figures import agreement
 from bandmate_training.notes.learning.objective import surprise
 from bandmate_training.notes.networks.transcriber import Transcriber, to_latents, to_outputs
@@ -83,7 +84,7 @@ class TranscriberTask:
                 if part != DRUMS and not true[row][:, :, :PITCHES].any():
                     continue
                 name = f"{kind}_{part}" if number == MIXTURE else kind
-                pair = (notes_of(each, part) for each in (found[row], true[row]))
+                pair = (notes_of(each, part, FRAME) for each in (found[row], true[row]))
                 scores.setdefault(name, []).append(agreement(*pair))
         figures = {f"val_{name}": float(np.mean(values)) for name, values in scores.items()}
         return {"val_loss": float(self._loss(logits, self.validation.notes)), **figures}

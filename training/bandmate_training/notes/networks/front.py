@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bandmate_server.model.notes.layout import LOWEST
 from bandmate_server.spec import NOTES
-from bandmate_training.notes.layout import LOWEST
 
 PER_SEMITONE = 3
 SEMITONES = 98  # from the lowest pitch cell to 7.6 kHz

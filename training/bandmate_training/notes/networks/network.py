@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bandmate_server.model.notes.layout import CELLS, SCALE, TIMBRE, note_count, packed_cells
 from bandmate_server.spec import STEMS
 from bandmate_training.networks.layers import level_embedding
 from bandmate_training.notes.config import NoteDenoiserConfig
 from bandmate_training.notes.evidence import STEPS as HEIGHTS
 from bandmate_training.notes.evidence import evidence
-from bandmate_training.notes.layout import CELLS, SCALE, TIMBRE, note_count, packed_cells
 
 KINDS = 2  # of mixtures: full, backing; neither set means absent
 MODULATIONS = 6  # shift, scale and gate, twice a block

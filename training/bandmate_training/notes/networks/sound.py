@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bandmate_server.model.notes.layout import CELLS, PITCHES, SUSTAIN, TIMBRE
 from bandmate_server.spec import ModelSpec
 from bandmate_training.networks.layers import ConvNeXtBlock
 from bandmate_training.notes.config import NoteDecoderConfig
-from bandmate_training.notes.layout import CELLS, PITCHES, SUSTAIN, TIMBRE
 
 MEL_MEAN, MEL_STD = -5.0, 3.0  # brings log-mels near zero mean and unit variance
 REACH = 64  # latent frames, about, over which timbre is averaged: it changes slowly

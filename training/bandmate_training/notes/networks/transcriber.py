@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bandmate_server.model.notes.layout import CELLS, PITCHES, SUSTAIN, TIMBRE
 from bandmate_training.networks.layers import ConvNeXtBlock, zero
 from bandmate_training.notes.config import TranscriberConfig
-from bandmate_training.notes.layout import CELLS, PITCHES, SUSTAIN, TIMBRE
 from bandmate_training.notes.networks.front import PER_FRAME, PER_SEMITONE, SEMITONES, PitchSpectrum
 
 OUTPUTS = 2 * CELLS - TIMBRE  # a frame's notes: onsets of pitches and pieces, sustain of pitches

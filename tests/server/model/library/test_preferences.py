@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from bandmate_server.errors import OutputError, SettingsError
-from bandmate_server.model.preferences import preferences_file, read_preferences, write_preference
+from bandmate_server.model.library.preferences import (
+    preferences_file,
+    read_preferences,
+    write_preference,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 
 from bandmate_server.errors import BundleError
 from bandmate_server.model.bundle import list_bundles, load_bundle
-from bandmate_server.model.catalogue import CATALOGUE, SPEEDS, UNKNOWN, find_published
+from bandmate_server.model.library.catalogue import CATALOGUE, SPEEDS, UNKNOWN, find_published
 from bandmate_server.spec import OTHER
 
 ROWS = {row.name: row for row in CATALOGUE}

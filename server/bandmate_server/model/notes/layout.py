@@ -38,6 +38,9 @@ PIECES: dict[str, tuple[int, ...]] = {
     "ride": (51, 53, 59, 81),
 }
 CELLS = PITCHES + len(PIECES)
+SOFTEST = 0.3  # height of the softest onset; the loudest is 1
+STRIKE = 0.1  # seconds, nominal length of a drum stroke
+Notes = npt.NDArray[np.float32]  # (n, 4): start and end in seconds, MIDI pitch, velocity 1..127
 PIECE_OF_KEY = {key: piece for piece, keys in enumerate(PIECES.values()) for key in keys}
 KEY_OF_PIECE = tuple(keys[0] for keys in PIECES.values())
 
@@ -95,4 +98,4 @@ def cell_kinds() -> npt.NDArray[np.int64]:
 def onset_cells() -> npt.NDArray[np.float32]:
     """Return 1 for each packed value of notes that is an onset, 0 for sustain."""
     planes = packed_cells()[: note_count()] // CELLS % 2
-    return (planes == ONSET).astype(np.float32)
+    return np.asarray(planes == ONSET, np.float32)

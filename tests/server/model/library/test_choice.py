@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bandmate_server.errors import BundleError, SettingsError
-from bandmate_server.model.choice import chosen_model, model_for, models_by_task
-from bandmate_server.model.preferences import write_preference
+from bandmate_server.model.library.choice import chosen_model, model_for, models_by_task
+from bandmate_server.model.library.preferences import write_preference
 from bandmate_server.options import PARTS, TASKS, Task
 
 

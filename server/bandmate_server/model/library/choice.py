@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bandmate_server.errors import SettingsError
 from bandmate_server.model.bundle import list_bundles, read_spec
-from bandmate_server.model.preferences import read_preferences
+from bandmate_server.model.library.preferences import read_preferences
 from bandmate_server.options import PARTS, TASKS, USUAL_MODEL, Task
 from bandmate_server.spec import AnySpec
 

@@ -15,8 +15,9 @@ from PIL import Image
 
 from bandmate_server.spec import STEMS
 from bandmate_training.cli import main
-from bandmate_training.evaluation import generation_command, paper_figures
+from bandmate_training.evaluation import paper_figures
 from bandmate_training.evaluation.measures import musicnn
+from bandmate_training.evaluation.reports import generation
 from bandmate_training.evaluation.spectrograms import HEIGHT, WIDTH
 
 FloatArray = npt.NDArray[np.float32]
@@ -37,7 +38,7 @@ class Ear:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, corpus: Path, fake_bundle: Path, tmp_path: Path) -> Run:
-    monkeypatch.setattr(generation_command, "open_embedding", lambda vggish: Ear())
+    monkeypatch.setattr(generation, "open_embedding", lambda vggish: Ear())
 
     def run(*options: str) -> int:
         words = ["--corpus", str(corpus), "--model", str(fake_bundle), "--seconds", "2.56"]
@@ -124,7 +125,7 @@ def test_context_fit_knows_true_stems_and_brings_shuffled_contexts_to_chance(
         write_true_stems(theirs, corpus, stem)
     options = ["--takes", "2", "--system", f"True={theirs}"]
     assert run("--table", "context-fit", *options) == 0
-    rows = {(r["task"], r["generator"]): r for r in figures(tmp_path, "context-fit")["rows"]}
+    rows = {(r["task"], r["performer"]): r for r in figures(tmp_path, "context-fit")["rows"]}
     drums = rows["drums to bass + guitar + piano", "True"]
     assert drums["onsets"] == rows["drums to bass + guitar + piano", "true stem"]["onsets"]
     assert drums["takes"] == 2 * drums["clips"]
@@ -143,7 +144,7 @@ def test_parts_are_judged_with_as_many_drafts_as_are_asked_for(run: Run, tmp_pat
         assert run("--table", "context-fit", "--clips", "3", "--drafts", count) == 0
         found = figures(tmp_path, "context-fit")
         assert f"--drafts {count}" in found["command"]
-        rows = [row for row in found["rows"] if row["generator"] == "fake"]
+        rows = [row for row in found["rows"] if row["performer"] == "fake"]
         harmony[count] = [(row["chroma"], row["onsets"], row["grid"]) for row in rows]
     assert harmony["1"] != harmony["3"]
 
@@ -214,7 +215,7 @@ def test_parts_are_measured_beside_true_stems_other_songs_and_noise(
     theirs = tmp_path / "theirs"
     write_true_stems(theirs, corpus, "B")
     assert run("--table", "parts", "--drafts", "1", "--system", f"True={theirs}") == 0
-    rows = {(row["stem"], row["generator"]): row for row in figures(tmp_path, "parts")["rows"]}
+    rows = {(row["stem"], row["performer"]): row for row in figures(tmp_path, "parts")["rows"]}
     true, copied, wrong = (rows["bass", name] for name in ("true stem", "True", "noise"))
     assert copied["chroma"] == pytest.approx(true["chroma"])
     assert copied["frechet"] == pytest.approx(0, abs=1e-6) and true["frechet"] is None

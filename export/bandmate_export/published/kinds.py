@@ -1,0 +1,38 @@
+"""The kinds of published files that can be converted, and what each is made of.
+
+torch is imported when something is converted, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bandmate_export.published.job import Job
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table.
+
+    roles: of the files that it is made of, all needed.
+    write: writes the bundle.
+    config: whether it needs a file of settings.
+    """
+
+    roles: tuple[str, ...]
+    write: Callable[[Job], None]
+    config: bool = False
+
+
+def _htdemucs(job: Job) -> None:
+    from bandmate_export.published.htdemucs import write_htdemucs
+
+    write_htdemucs(job)
+
+
+KINDS = {
+    "htdemucs": Kind(("0",), _htdemucs),
+    "htdemucs_ft": Kind(("0", "1", "2", "3"), _htdemucs),
+    "htdemucs_6s": Kind(("0",), _htdemucs),
+}
