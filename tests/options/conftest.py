@@ -1,5 +1,6 @@
 """What tests of options need: another value of each, commands for each task, and a listener."""
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from bandmate_server.options import TASKS
 from bandmate_server.osc.framing import FrameSplitter, frame
 from bandmate_server.osc.protocol import Message, decode, encode
 
 RATE, SECONDS = 8_000, 2.0
-STATUS = '{"jobs": [], "left_out": 0, "stems": ["bass", "drums", "guitar", "piano"]}'
+STEMS_BY_TASK = {task: ["bass", "drums", "guitar", "piano"] for task in TASKS}
+STATUS = json.dumps({"jobs": [], "left_out": 0, "stems": STEMS_BY_TASK})
 
 COMMANDS = {
     "separate": ["separate", "song.wav"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import shutil
 import time
@@ -30,6 +29,7 @@ from bandmate_server.model.opening import AnyModel
 from bandmate_server.results.claim import claimed
 from bandmate_server.results.folder import MANIFEST as FOLDER_MANIFEST
 from bandmate_server.results.folder import scratch_folder
+from bandmate_server.results.manifest import clipping_warnings
 from bandmate_server.results.stem_file import StemFile
 from bandmate_server.settings import SeparateSettings
 
@@ -238,9 +238,7 @@ class _Song:
             file.close()
         self._made[label] = path
         self._facts[label] = {"file": path.name, "peak": round(file.peak, 6), "frames": frames}
-        if file.clipped:
-            lost = f"{file.clipped} samples, peak {20.0 * math.log10(file.peak):+.1f} dBFS"
-            manifest["warnings"].append(f"{label} was clipped to the integer format: {lost}")
+        manifest["warnings"] += clipping_warnings({label: file})
 
     def _tagged(self, tags: Tags, manifest: dict[str, Any]) -> None:
         title = (tags.get("title") or [self._work.song.path.stem])[0]

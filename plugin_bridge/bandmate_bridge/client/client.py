@@ -194,9 +194,9 @@ class Client:
                 raise
         return self._ask_for_job(address, arguments, self._sent(sounds), name)
 
-    def stems(self) -> tuple[str, ...]:
-        """Return the stems that the server's model knows."""
-        return tuple(self.status("")["stems"])
+    def stems(self, task: str) -> tuple[str, ...]:
+        """Return the stems that the server's model of a task knows."""
+        return tuple(self.status("")["stems"][task])
 
     def cancel(self, job: str) -> str:
         """Stop a job and return its state so far; a running one stops at its next step."""

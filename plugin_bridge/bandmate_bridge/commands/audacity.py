@@ -30,6 +30,7 @@ from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server.errors import Cancelled, DawError, SettingsError
 from bandmate_server.model.bundle import read_spec
+from bandmate_server.model.library.choice import model_for
 from bandmate_server.spec import BACKING, MINI
 
 MODULES = {"separate": "separate", "add": "parts"}  # in `commands`
@@ -113,7 +114,7 @@ def _exported(
 def _roles(tracks: Sequence[Track], options: argparse.Namespace) -> list[str]:
     """Return the stem that each track's name says it is; none if any does not, or two agree."""
     stems, names = (
-        read_spec(options.model).stems,
+        read_spec(model_for(options.command, options.model)).stems,
         [track.name.replace("/", " ") for track in tracks],
     )
     try:

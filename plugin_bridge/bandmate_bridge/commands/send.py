@@ -101,7 +101,7 @@ def _submit(server: Client, options: argparse.Namespace) -> str:
         start, frames = _region(options.input, options)
         return server.separate(options.input, start, frames, options_, request)
     try:
-        chosen, files = read_subject(options, server.stems())
+        chosen, files = read_subject(options, server.stems(options.action))
         task = part_task(options.action, chosen)
         task.check_given(files)
         rows = options_of(options.action, "send").values()

@@ -118,7 +118,7 @@ REQUESTS = {
             "/bandmate/status",
             "[s:job]",
             "s:job s:json",
-            'a job\'s state, stage, fraction, stems and error; "" lists all, and the stems',
+            'a job\'s state, stage, fraction, stems and error; "" lists all, and the stems by task',
         ),
         Route(
             "/bandmate/put",

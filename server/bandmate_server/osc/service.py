@@ -19,7 +19,7 @@ from bandmate_server.jobs.queue import JobQueue
 from bandmate_server.jobs.regions import check_decoded_end, check_end
 from bandmate_server.jobs.request import OPTIONS, JobRequest, Mail, read_job, read_object
 from bandmate_server.jobs.store import Job, JobStore, job_id
-from bandmate_server.options import Task
+from bandmate_server.options import TASKS, Task
 from bandmate_server.osc.announcer import Announcer
 from bandmate_server.osc.idle import LOOKING, IdleClock
 from bandmate_server.osc.network import is_address, is_loopback
@@ -345,7 +345,7 @@ class Service:
                 break
             listed.append(entry)
         left = len(jobs) - len(listed)
-        stems = json.dumps(self._deps.stems())
+        stems = json.dumps({task: self._deps.stems(task) for task in TASKS})
         jobs_ = f'{{"jobs": [{", ".join(listed)}], "left_out": {left}, "stems": {stems}}}'
         return "ss", ["", jobs_]
 

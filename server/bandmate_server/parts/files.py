@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from bandmate_server.audio.loudness import decibels
 from bandmate_server.audio.sources import FileSource
-from bandmate_server.errors import OutputError
 from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import CHANNELS, FORCE, RATE
 from bandmate_server.parts.api import STAGES
@@ -20,16 +18,9 @@ from bandmate_server.parts.part import Part, Take
 from bandmate_server.parts.task import Add, Fill, Generate, PartTask, Vary
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.results.folder import ResultFolder, scratch_folder
-from bandmate_server.results.manifest import (
-    clipping_warnings,
-    describe_file,
-    describe_input,
-    describe_job,
-    describe_model,
-    describe_region,
-)
+from bandmate_server.results.manifest import describe_input
 from bandmate_server.results.result import Result
-from bandmate_server.results.stem_file import BYTES, StemFile
+from bandmate_server.results.writer import ResultWriter
 from bandmate_server.settings import PartSettings, read_given, read_path, read_settings
 
 Files = Mapping[str, Path | str]
@@ -182,137 +173,48 @@ def write_part(
             for name, path in paths.items()
         }
         part = Part(model, files, task, chosen, monitor)
-        _spare_inputs(part, paths, out_dir)
         inputs = [{"stem": name} | describe_input(files[name], paths[name]) for name in files]
         notes = [note for file in files.values() for note in file.notes]
-        return _write_takes(part, inputs, out_dir, force, began, notes)
+        writer, force = ResultWriter(task.name, part, inputs), FORCE.read(force)
+        places = [stack.enter_context(writer.folder(p, force)) for p in _places(part, out_dir)]
+        results, takes = [], part.takes()
+        for index, place in enumerate(places):
+            results.append(_write_take(writer, part, takes, index, place, began, notes))
+            began = time.perf_counter()
+    monitor.report("write", 1.0)
+    return results
 
 
-def _spare_inputs(part: Part, paths: dict[str, Path], out_dir: Path) -> None:
-    """Raise OutputError if a result would be written over what is given."""
-    taken = {path.resolve(): path for path in paths.values()}
-    for folder in _folders(part, out_dir):
-        for file in _file_names(part).values():
-            if (folder / file).resolve() in taken:
-                path = taken[(folder / file).resolve()]
-                raise OutputError(f"{path} would be overwritten by the new {file}: change --out")
-
-
-def _folders(part: Part, out_dir: Path) -> list[Path]:
+def _places(part: Part, out_dir: Path) -> list[Path]:
     """Return the folder of every take."""
     count = part.settings.takes
     return [out_dir / f"take-{take}" for take in range(1, count + 1)] if count > 1 else [out_dir]
 
 
-def _file_names(part: Part) -> dict[str, str]:
-    return {stem: f"{stem}.{part.settings.format}" for stem in part.wanted}
-
-
-def _write_takes(
-    part: Part,
-    inputs: list[dict[str, Any]],
-    out_dir: Path,
-    force: bool,
-    began: float,
-    notes: Sequence[str] = (),
-) -> list[Result]:
-    """Write all takes, each whole or not at all; notes are warnings about the inputs."""
-    names, results, force = _file_names(part), [], FORCE.read(force)
-    files, needed = list(names.values()), _least_bytes(part)
-    with ExitStack() as stack:
-        folders = _folders(part, out_dir)
-        places = [stack.enter_context(ResultFolder(f, files, force, needed)) for f in folders]
-        takes = part.takes()
-        for index, place in enumerate(places):
-            take_began, inside = (time.perf_counter() if index else began), part.model.ort_seconds
-            take = next(takes)
-            manifest = _manifest(part, take, index, inputs, _write_take(part, take, place, names))
-            manifest["warnings"] += notes
-            seconds = time.perf_counter() - take_began
-            manifest["timings"] = {
-                "total": round(seconds, 4),
-                "onnxruntime": round(part.model.ort_seconds - inside, 4),
-            }
-            manifest["realtime_factor"] = round(seconds / part.seconds, 5)
-            part.monitor.check()
-            place.commit(manifest)
-            written = {name: folders[index] / file for name, file in names.items()}
-            results.append(Result(folders[index], written, manifest))
-    part.monitor.report("write", 1.0)
-    return results
-
-
-def _least_bytes(part: Part) -> int:
-    """Return what one take's files take at least; flac might need almost nothing."""
-    if part.settings.format == "flac":
-        return 0
-    frame = part.context_audio.channels * BYTES[part.settings.stored_bit_depth]
-    return len(part.wanted) * part.written.frames * frame
-
-
 def _write_take(
-    part: Part, take: Take, place: ResultFolder, names: dict[str, str]
-) -> dict[str, StemFile]:
-    """Write the stems and return their finished files."""
-    context_audio, settings = part.context_audio, part.settings
-    shape = (context_audio.rate, context_audio.channels, part.written.frames)
-    files: dict[str, StemFile] = {}
-    with ExitStack() as stack:
+    writer: ResultWriter, part: Part, takes: Iterator[Take], index: int,
+    place: ResultFolder, began: float, notes: list[str],
+) -> Result:  # fmt: skip
+    """Make and write the next take."""
+    ort_before, take = part.model.ort_seconds, next(takes)
+    with writer.files(place) as files:
         for name, mono in take.stems.items():
-            path = place.path(names[name])
-            file = StemFile(path, *shape, settings.format, settings.stored_bit_depth)
-            stack.callback(file.abandon)
             for block in part.blocks(name, mono):
                 part.monitor.check()
-                file.write(block)
-            file.close()
-            files[name] = file
-    return files
-
-
-def _manifest(
-    part: Part, take: Take, index: int, inputs: list[dict[str, Any]], files: dict[str, StemFile]
-) -> dict[str, Any]:
-    """Return what is needed to understand the result and to make it again."""
-    context_audio = part.context_audio
-    shape = describe_region(part.region, context_audio.rate, context_audio.channels)
-    return {
-        **describe_job(part.task.name),
-        "inputs": inputs,
-        **shape,
-        "frames": part.written.frames,
-        **describe_model(part.model),
-        "settings": _settings(part, take, index),
-        "levels": {
-            "context_lufs": _finite(part.context_lufs),
-            **{name: _describe_level(level) for name, level in take.levels.items()},
-        },
-        "outputs": {name: describe_file(file) for name, file in files.items()},
-        "warnings": [
-            *part.model.warnings,
-            *context_audio.warnings,
-            *take.warnings,
-            *clipping_warnings(files),
-        ],
-    }
-
-
-def _settings(part: Part, take: Take, index: int) -> dict[str, Any]:
-    """Return every setting as it was used, defaults filled in."""
-    settings = part.settings
-    return {
-        "stems": list(part.wanted),
+                files[name].write(block)
+    settings = {
         **part.task.describe(),
-        "start": settings.start,
-        "end": settings.end,
         **asdict(part.how),
         "seed": take.seed,
         "take": index + 1,
-        "takes": settings.takes,
-        "format": settings.format,
-        "bit_depth": settings.stored_bit_depth,
+        "takes": part.settings.takes,
         "windows": len(part.layout.starts),
     }
+    levels = {name: _describe_level(level) for name, level in take.levels.items()}
+    facts = {"levels": {"context_lufs": _finite(part.context_lufs), **levels}}
+    timings = {"onnxruntime": part.model.ort_seconds - ort_before}
+    warnings = [*part.context_audio.warnings, *take.warnings, *notes]
+    return writer.finish(place, files, began, timings, settings, facts, warnings)
 
 
 def _describe_level(level: AppliedGain) -> dict[str, float | None]:

@@ -67,9 +67,10 @@ def decide_sampling(model: Model, settings: PartSettings) -> Sampling:
 class Part:
     """One job with everything decided; `takes` does the work.
 
-    wanted: the stems that are made.
+    stem_names: the stems that are made.
     region: where they are made, in frames of the session.
     written: what the files hold of the session.
+    rate, channels: of the session.
 
     Args:
         model: any that makes parts.
@@ -94,14 +95,15 @@ class Part:
         self.model, self.task = latent_model(model), task
         self.settings, self.monitor = settings, monitor
         spec = self.model.spec
-        self.wanted = task.wanted(spec.stems)
-        check_wanted(self.wanted, spec.stems)
+        self.stem_names = task.wanted(spec.stems)
+        check_wanted(self.stem_names, spec.stems)
         check_names(tuple(name for name in given if name != BACKING), spec.stems)
         task.check_given(given)
         task.check_settings(settings)
         self.how = decide_sampling(self.model, settings)
         self.context_audio = task.session(given)
-        rate, frames = self.context_audio.rate, self.context_audio.frames
+        self.rate, self.channels = self.context_audio.rate, self.context_audio.channels
+        rate, frames = self.rate, self.context_audio.frames
         self.region = find_region(settings.start, settings.end, rate, frames)
         self.written = task.written(self.region, frames)
         if not given:  # The model may see as much silence as it likes.
@@ -109,10 +111,10 @@ class Part:
             frames = max(frames, math.ceil(shortest * rate))
         self.layout = plan_windows(self.region, rate, frames, spec, OVERLAP)
         self.timeline = Timeline(self.region, self.layout, rate, spec)
-        self.seconds = self.region.frames / rate
-        if self.seconds > MAX_SECONDS:
+        seconds = self.region.frames / rate
+        if seconds > MAX_SECONDS:
             raise RegionError(
-                f"the region is {self.seconds:.0f} s long: at most {MAX_SECONDS:.0f} s at once;"
+                f"the region is {seconds:.0f} s long: at most {MAX_SECONDS:.0f} s at once;"
                 " name a start and an end"
             )
         self.context_lufs: float | None = None
@@ -131,7 +133,7 @@ class Part:
             for index in range(count):
                 yield self._silence(self.settings.seed + index)
             return
-        matcher = LoudnessMatcher(self.timeline, self.context_audio, self.wanted, context)
+        matcher = LoudnessMatcher(self.timeline, self.context_audio, self.stem_names, context)
         self.context_lufs = matcher.context_lufs
         conditioning, init = self._condition(context)
         scorer = self._scorer(context)
@@ -186,7 +188,7 @@ class Part:
             or span.stop - span.start < WINDOW
         ):
             return None
-        given = {n: w[span] for n, w in context.waves.items() if n not in self.wanted}
+        given = {n: w[span] for n, w in context.waves.items() if n not in self.stem_names}
         return ContextScorer(given, self.model.spec.sample_rate) if given else None
 
     def _read_context(self) -> ContextInput | None:
@@ -199,11 +201,14 @@ class Part:
         given, silent = self.context_audio.stems, np.zeros(self.region.frames, np.float32)
         words = [
             f"{given[stem].name} is silent in the region, and so is its new take"
-            for stem in self.wanted
+            for stem in self.stem_names
         ]
         still = AppliedGain(1.0, None, None)
         return Take(
-            seed, dict.fromkeys(self.wanted, silent), dict.fromkeys(self.wanted, still), words
+            seed,
+            dict.fromkeys(self.stem_names, silent),
+            dict.fromkeys(self.stem_names, still),
+            words,
         )
 
     def _condition(self, context: ContextInput | None) -> tuple[Conditioning, InitLatents | None]:
@@ -231,7 +236,7 @@ class Part:
         """
         if not self.context_audio.has_backing:
             return conditioning
-        others = [wave for name, wave in context.waves.items() if name not in self.wanted]
+        others = [wave for name, wave in context.waves.items() if name not in self.stem_names]
         mixture = self._encoded(mixed(others, len(context.sides)), context)
         if rules_of(self.model.spec).takes_stems:
             return replace(conditioning, mixture=mixture)
@@ -244,7 +249,7 @@ class Part:
         ).latents()
         known, mask = conditioning.known.copy(), conditioning.mask.copy()
         for index, name in enumerate(self.model.spec.stems):
-            if name not in self.wanted and name not in self.context_audio.stems:
+            if name not in self.stem_names and name not in self.context_audio.stems:
                 known[index], mask[index] = found[index], 1.0
         return Conditioning(known, mask)
 
@@ -285,7 +290,7 @@ class Part:
     def _voice(self, latents: FloatArray, report: Callable[[float], None]) -> dict[str, FloatArray]:
         """Return stem -> wave (n,) of the wanted stems, from model time 0 on."""
         spec, layout = self.model.spec, self.layout
-        rows = [spec.stems.index(name) for name in self.wanted]
+        rows = [spec.stems.index(name) for name in self.stem_names]
 
         def pieces() -> Iterator[tuple[int, FloatArray]]:
             for index, start in enumerate(layout.starts):
@@ -297,7 +302,7 @@ class Part:
 
         lead = np.zeros((layout.starts[0] * spec.latent_hop, len(rows)), np.float32)
         track = np.concatenate([lead, *cross_fade(pieces(), layout.overlap * spec.latent_hop)])
-        return {name: track[:, row] for row, name in enumerate(self.wanted)}
+        return {name: track[:, row] for row, name in enumerate(self.stem_names)}
 
     def _levelled(self, waves: dict[str, FloatArray], matcher: LoudnessMatcher, seed: int) -> Take:
         """Bring every stem to its level and to the session's rate."""

@@ -34,7 +34,7 @@ class ResultFolder:
     """
 
     def __init__(self, folder: Path, names: list[str], force: bool, needed: int):
-        self.folder = folder.absolute()  # "." has no name of its own.
+        self.place, self.folder = folder, folder.absolute()  # "." has no name of its own.
         self._partial = self.folder
         self._names, self._force, self._needed = names, force, needed
         self._stack = ExitStack()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def describe_file(file: StemFile) -> dict[str, Any]:
     return {"file": file.path.name, "peak": round(file.peak, 6), "rms_db": loudness}
 
 
-def clipping_warnings(files: dict[str, StemFile]) -> list[str]:
+def clipping_warnings(files: Mapping[str, StemFile]) -> list[str]:
     """Return a warning for every file whose integer format could not hold the peaks."""
     found = []
     for name, file in files.items():

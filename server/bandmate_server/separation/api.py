@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,24 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bandmate_server.audio.arrays import FloatArray
-from bandmate_server.audio.broadcast import Broadcast
 from bandmate_server.audio.sources import ArraySource, FileSource
-from bandmate_server.errors import OutputError
 from bandmate_server.files import write_whole
 from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import FORCE
 from bandmate_server.progress import Cancel, Monitor, Progress
-from bandmate_server.results.folder import MANIFEST, ResultFolder, scratch_folder
-from bandmate_server.results.manifest import (
-    clipping_warnings,
-    describe_file,
-    describe_input,
-    describe_job,
-    describe_model,
-    describe_region,
-)
+from bandmate_server.results.folder import MANIFEST, scratch_folder
+from bandmate_server.results.manifest import describe_input
 from bandmate_server.results.result import Result
-from bandmate_server.results.stem_file import BYTES, StemFile
+from bandmate_server.results.stem_file import StemFile
+from bandmate_server.results.writer import ResultWriter
 from bandmate_server.separation.separation import Separation
 from bandmate_server.separation.separators import separator_of
 from bandmate_server.settings import SeparateSettings, read_path, read_settings
@@ -119,27 +110,17 @@ def separate_file(
     settings, force = read_settings(model, settings, SeparateSettings), FORCE.read(force)
     path, out_dir = read_path("path", path), read_path("out_dir", out_dir)
     monitor = Monitor(progress, cancel, STAGES)
-    with ExitStack() as stack:
-        source = stack.enter_context(
-            FileSource(path, scratch=scratch_folder(out_dir), report=monitor.reading)
-        )
+    with FileSource(path, scratch=scratch_folder(out_dir), report=monitor.reading) as source:
         job = separator_of(model)(model, source, settings, monitor)
-        names = {name: f"{name}.{settings.format}" for name in job.stem_names}
-        target = out_dir / path.stem
-        _spare_input(path, target, list(names.values()))
-        folder = stack.enter_context(
-            ResultFolder(target, list(names.values()), force, _least_bytes(job, source.channels))
-        )
         stamp = source.broadcast and source.broadcast.moved(job.region.start)
-        files = _write_stems(job, folder, names, stamp)
-        manifest = _manifest(job, source, path, files)
-        seconds = time.perf_counter() - began
-        manifest["timings"]["total"] = round(seconds, 4)
-        manifest["realtime_factor"] = round(seconds / job.seconds, 5)
-        monitor.check()
-        folder.commit(manifest)
+        writer = ResultWriter("separate", job, [describe_input(source, path)])
+        with writer.folder(out_dir / path.stem, force) as folder:
+            with writer.files(folder, stamp) as files:
+                _write_stems(job, files)
+            warnings = [*job.warnings, *source.notes]
+            result = writer.finish(folder, files, began, job.timings, job.describe(), {}, warnings)
     monitor.report("write", 1.0)
-    return Result(target, {name: target / file for name, file in names.items()}, manifest)
+    return result
 
 
 def add_warnings(result: Result, words: list[str]) -> Result:
@@ -156,80 +137,15 @@ def add_warnings(result: Result, words: list[str]) -> Result:
     return replace(result, manifest=manifest)
 
 
-def _spare_input(path: Path, target: Path, names: list[str]) -> None:
-    """Raise OutputError if a result would be written over the input."""
-    for name in names:
-        if (target / name).resolve() == path.resolve():
-            raise OutputError(f"{path} would be overwritten by its own {name}: change --out")
-
-
-def _least_bytes(job: Separation[Any], channels: int) -> int:
-    """Return what the files take at least; flac might need almost nothing."""
-    if job.settings.format == "flac":
-        return 0
-    frame = channels * BYTES[job.settings.stored_bit_depth]
-    return len(job.stem_names) * job.region.frames * frame
-
-
-def _write_stems(
-    job: Separation[Any], folder: ResultFolder, names: dict[str, str], broadcast: Broadcast | None
-) -> dict[str, StemFile]:
-    """Write all stems and return their finished files.
+def _write_stems(job: Separation[Any], files: dict[str, StemFile]) -> None:
+    """Write all stems.
 
     `other` is what the stems leave of the audio as they are stored, so that rounding to
     integers does not break the sum.
     """
-    source, settings = job.source, job.settings
-    shape = (source.rate, source.channels, job.region.frames)
-    bits = settings.stored_bit_depth
-    with ExitStack() as stack:
-        files: dict[str, StemFile] = {}
-        for name, file in names.items():
-            files[name] = StemFile(folder.path(file), *shape, settings.format, bits, broadcast)
-            stack.callback(files[name].abandon)
-        *stem_files, other = files.values()
-        for block, stems in job.blocks():
-            rest = block.copy()
-            for stem_file, stem in zip(stem_files, stems, strict=True):
-                rest -= stem_file.write(stem)
-            other.write(rest)
-        for index, finished in enumerate(files.values()):
-            job.monitor.report("write", index / len(files))
-            finished.close()
-    return files
-
-
-def _manifest(
-    job: Separation[Any], source: FileSource, path: Path, files: dict[str, StemFile]
-) -> dict[str, Any]:
-    """Return what is needed to understand the result and to make it again."""
-    began = time.perf_counter()
-    inputs = [describe_input(source, path)]
-    timings = job.timings | {"hash": time.perf_counter() - began}
-    return {
-        **describe_job("separate"),
-        "inputs": inputs,
-        **describe_region(job.region, source.rate, source.channels),
-        **describe_model(job.model),
-        "settings": _settings(job),
-        "outputs": {name: describe_file(file) for name, file in files.items()},
-        "timings": {name: round(seconds, 4) for name, seconds in timings.items()},
-        "warnings": [*_warnings(job, files), *source.notes],
-    }
-
-
-def _settings(job: Separation[Any]) -> dict[str, Any]:
-    """Return every setting as it was used, defaults filled in."""
-    return {
-        "stems": job.stem_names,
-        "start": job.settings.start,
-        "end": job.settings.end,
-        "format": job.settings.format,
-        "bit_depth": job.settings.stored_bit_depth,
-        **job.describe(),
-    }
-
-
-def _warnings(job: Separation[Any], files: dict[str, StemFile]) -> list[str]:
-    """Return what the user should know of this result."""
-    return [*job.model.warnings, *job.warnings, *clipping_warnings(files)]
+    *stem_files, other = files.values()
+    for block, stems in job.blocks():
+        rest = block.copy()
+        for stem_file, stem in zip(stem_files, stems, strict=True):
+            rest -= stem_file.write(stem)
+        other.write(rest)

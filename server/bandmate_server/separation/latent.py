@@ -18,7 +18,8 @@ from bandmate_server.audio.windows import (
     model_waves,
     plan_windows,
 )
-from bandmate_server.diffusion.mels import Diffusion, StemMels, diffusion_mels
+from bandmate_server.diffusion.joint import Diffusion
+from bandmate_server.diffusion.mels import StemMels, diffusion_mels
 from bandmate_server.errors import SettingsError
 from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.model import Model

@@ -31,8 +31,8 @@ class Separation(ABC, Generic[M]):
 
     wanted: which of the model's stems are wanted.
     stem_names: theirs, and `other`, which is what they leave.
-    region: of the source, in its frames.
-    seconds: its length.
+    region: of the source, in its frames; it is all that is written.
+    rate, channels: of the source.
     timings: seconds that stages took, when the blocks are done.
     level: of the audio that the model sees, from the first block on.
 
@@ -51,9 +51,9 @@ class Separation(ABC, Generic[M]):
         self.model, self.source, self.settings, self.monitor = model, source, settings, monitor
         stems = model.spec.stems
         self.wanted = check_stems(settings.stems, stems, OTHER)
-        self.stem_names = [*(stems[index] for index in self.wanted), OTHER]
+        self.stem_names = (*(stems[index] for index in self.wanted), OTHER)
         self.region = find_region(settings.start, settings.end, source.rate, source.frames)
-        self.seconds = self.region.frames / source.rate
+        self.written, self.rate, self.channels = self.region, source.rate, source.channels
         self.timings: dict[str, float] = {}
         self.level = SignalLevel(0.0, 0.0)
         self._ort_before = model.ort_seconds

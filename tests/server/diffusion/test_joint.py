@@ -10,7 +10,7 @@ import pytest
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.windows import Layout
 from bandmate_server.diffusion.joint import Conditioning, InitLatents, PartSampler, Sampling
-from bandmate_server.diffusion.steps import part_steps
+from bandmate_server.diffusion.steps import sampling_steps
 from bandmate_server.errors import Cancelled
 from bandmate_server.model.model import Condition, Model
 from bandmate_server.model.schedule import cumulative_alphas
@@ -199,7 +199,7 @@ def test_distance_from_the_origin_grows_with_the_level(spec: ModelSpec) -> None:
 @pytest.mark.parametrize("spec", [MINI, PAPER], ids=lambda spec: spec.name)
 @pytest.mark.parametrize(("count", "highest"), [(10, 500), (999, 100), (1, 100), (3, 0)])
 def test_steps_of_a_variation_start_at_its_level(spec: ModelSpec, count: int, highest: int) -> None:
-    timesteps = [step.timestep for step in part_steps(cast(Model, Toy(spec)), count, highest)]
+    timesteps = [step.timestep for step in sampling_steps(cast(Model, Toy(spec)), count, highest)]
     assert timesteps
     assert timesteps == sorted(set(timesteps), reverse=True)
     assert timesteps[0] == highest if spec is MINI else timesteps[0] <= max(highest, 1)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from bandmate_server.errors import CorpusError, SettingsError
+from bandmate_server.errors import SettingsError
 from bandmate_server.model.model import Model
 from bandmate_server.model.opening import open_latent_model
 from bandmate_server.option_arguments import add_option, add_value, option_type
@@ -29,26 +29,31 @@ from bandmate_server.options import (
 )
 from bandmate_server.separation.latent import DEFAULT_SOLVER
 from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_playing
-from bandmate_training.evaluation.clips import choose_clips, find_folders
 from bandmate_training.evaluation.evaluation import Evaluation, Files
 from bandmate_training.evaluation.options import NO_MODEL, EvaluationOptions
 from bandmate_training.evaluation.reporting import prepare, write_file
 from bandmate_training.evaluation.reports import generation
 from bandmate_training.evaluation.reports.separation import mel_report, separation_report
+from bandmate_training.evaluation.reports.side_by_side import systems_report
 from bandmate_training.evaluation.scores.arrangements import ARRANGEMENTS
+from bandmate_training.evaluation.songs.clips import choose_clips, find_folders
+from bandmate_training.evaluation.songs.mixtures import with_all_sources, write_mixtures
 
 SHARE = Number(0.0, 1.0, metavar="W")
 SEPARATION = ""  # the report that is made without --table
+SYSTEMS = "systems"
 REPORTS: dict[str, Callable[[Evaluation], Files]] = {
     SEPARATION: separation_report,
     "2": mel_report,
+    SYSTEMS: systems_report,
     **generation.REPORTS,
 }
-TABLES = ("1", "2", "3", "parts", "context-fit", "vocoder")
+TABLES = (SYSTEMS, "1", "2", "3", "parts", "context-fit", "vocoder")
 
 EPILOG = """\
 Writes separation.md and separation.json to OUT; with --curve also curve.md, .csv and .png.
 With --table, instead, a .md and a .json of each:
+  systems      models, programs and other systems' stems: SI-SDR, processor, memory
   1            the paper's Table I: Frechet audio distance of the 14 arrangements
   2            Table II: log-mel error per stem of separation, with the VAE's own
   3            Table III: Frechet audio distance of total generation
@@ -57,8 +62,14 @@ With --table, instead, a .md and a .json of each:
   context-fit  whether added parts keep to their context, its beat, and differ between takes
   vocoder      the vocoder beside Griffin-Lim and the true wave
 
-Another system's output is scored in the same run by --system NAME=DIR. It lies in
-  DIR/<track>/<stem>.wav                      whole tracks, for table 2
+Other systems are scored in the same run by --system:
+  --system htdemucs          an installed model, or one's folder
+  --system NAME=DIR          stems that a system left in files, see below; or a model's folder
+  --system 'NAME=COMMAND'    a program to run, with {out} for the folder of its stems and {files}
+                             for the mixtures, or {folder} for theirs; for the table of systems
+With models or programs the table of systems is made, too. Stems in files lie in
+  DIR/<track>/<stem>.wav                      whole tracks, or
+  DIR/<track>_from_<second>/<stem>.wav        clips, for separation, table 2 and that of systems
   DIR/<made>/<track>/<stem>.wav               whole tracks, or
   DIR/<made>/<track>_from_<second>/<stem>.wav  clips, for tables 1, 3, parts, context-fit
 where <made> has the initials of the generated stems (B, BD, ... BDGP; in BDGP mix.wav may
@@ -97,23 +108,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_value(parser, "--curve-clips", Whole(1), "for it", 12)
     add("--table", nargs="+", choices=TABLES, default=[], dest="tables",
         help="reports to make instead, see below")  # fmt: skip
-    add("--system", type=_named, action="append", default=[], metavar="NAME=DIR", dest="systems",
-        help="another system's output, see below; may be repeated")  # fmt: skip
+    add("--system", type=_system, action="append", default=[], metavar="[NAME=]SYSTEM",
+        dest="systems", help="another system, see below; may be repeated")  # fmt: skip
+    add("--mixtures", action="store_true",
+        help="only write the clips' mixtures to OUT, for other systems")  # fmt: skip
     add("--vggish", type=Path, metavar="FILE",
         help="VGGish weights (torchvggish's) for the distances; default: musicnn")  # fmt: skip
-    add("--arrangements", type=_arrangements, default=ARRANGEMENTS, metavar="B,BD",
-        help="of table 1 (default: all 14)")  # fmt: skip
+    add("--arrangements", type=_arrangements, metavar="B,BD", help="of table 1 (default: all 14)")
     add_value(parser, TAKES.flag, TAKES.kind, "of context-fit", 2)
     add_playing(parser)
     add_option(parser, DRAFTS, words="of every take")
     add_value(parser, "--seeds", Whole(1), "of --curve, to average", 3)
 
 
-def _named(text: str) -> tuple[str, Path]:
-    name, sign, folder = text.partition("=")
-    if not (name and sign and folder):
-        raise argparse.ArgumentTypeError(f"{text} is not NAME=DIR")
-    return name, Path(folder)
+def _system(text: str) -> tuple[str, str]:
+    """Return a system's name, that of the folder if none is given, and where or how it is."""
+    name, sign, value = text.partition("=")
+    if not sign:
+        name, value = Path(text).name, text
+    if not (name and value):
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=SYSTEM")
+    return name, value
 
 
 def _arrangements(text: str) -> tuple[str, ...]:
@@ -135,18 +150,27 @@ def run(args: argparse.Namespace) -> int:
         BandmateError: the corpus, the model, the estimates or the folder are not usable.
     """
     prepare(args.out)
-    options = EvaluationOptions.read(args, _systems_given(args))
+    options = EvaluationOptions.read(args)
     folders = find_folders(options.corpus, options.split)
     clips = choose_clips(
         folders, options.clips, options.seconds, options.seed, options.pan, options.room
     )
-    evaluation = Evaluation(options, _model(options), clips)
-    for table in options.tables or [SEPARATION]:
+    if args.mixtures:
+        paths = write_mixtures(with_all_sources(clips), options.out)
+        sys.stderr.write(f"wrote {len(paths)} files to {options.out}\n")
+        return 0
+    tables = options.tables or _default_tables(options)
+    evaluation = Evaluation(options, None if tables == [SYSTEMS] else _model(options), clips)
+    for table in tables:
         files = REPORTS[table](evaluation)
         for name, content in files.items():
             write_file(options.out / name, content)
         sys.stderr.write(f"wrote {', '.join(str(options.out / name) for name in files)}\n")
     return 0
+
+
+def _default_tables(options: EvaluationOptions) -> list[str]:
+    return [SEPARATION, SYSTEMS] if options.bundles or options.programs else [SEPARATION]
 
 
 def _model(options: EvaluationOptions) -> Model | None:
@@ -155,20 +179,3 @@ def _model(options: EvaluationOptions) -> Model | None:
     if options.curve:
         raise SettingsError("--curve needs a model, not none")
     return None
-
-
-def _systems_given(args: argparse.Namespace) -> dict[str, Path]:
-    """Return the folders of other systems by name.
-
-    Raises:
-        SettingsError: if two have one name.
-        CorpusError: if there is no such folder.
-    """
-    named = [(f"{folder.name} (files)", folder) for folder in args.estimates] + args.systems
-    systems = dict(named)
-    if len(systems) < len(named):
-        raise SettingsError("--system: two systems have the same name")
-    for name, folder in systems.items():
-        if not folder.is_dir():
-            raise CorpusError(f"the system {name}: there is no such folder as {folder}")
-    return systems

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from bandmate_server.model.model import Model
-from bandmate_training.evaluation.clips import Clip
-from bandmate_training.evaluation.excerpts import Excerpt, read_excerpt
 from bandmate_training.evaluation.options import EvaluationOptions
 from bandmate_training.evaluation.reporting import circumstances
+from bandmate_training.evaluation.songs.clips import Clip
+from bandmate_training.evaluation.songs.excerpts import Excerpt, read_excerpt
 
 Files = dict[str, bytes]  # a report's files by name
 

@@ -20,10 +20,10 @@ from bandmate_server.options import DEVICE, MODEL, SEED, TAKES, THREADS, USUAL_M
 from bandmate_server.settings import PartSettings
 from bandmate_server.spec import MEL, STEMS
 from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_playing
-from bandmate_training.evaluation.clips import Clip, choose_clips, find_folders
-from bandmate_training.evaluation.excerpts import Excerpt, Stems, mix, mono, read_excerpt
 from bandmate_training.evaluation.listen_page import Example, Sound, build_page
 from bandmate_training.evaluation.reporting import prepare, progress_bar
+from bandmate_training.evaluation.songs.clips import Clip, choose_clips, find_folders
+from bandmate_training.evaluation.songs.excerpts import Excerpt, Stems, mix, mono, read_excerpt
 from bandmate_training.evaluation.systems.engine_generators import bandmate_generator
 from bandmate_training.evaluation.systems.generators import StemGenerator
 

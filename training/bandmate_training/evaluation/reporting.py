@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import json
+import math
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -97,3 +99,18 @@ def head(title: str, facts: dict[str, Any]) -> str:
             f" {facts['provider']}, {facts['threads']} threads."
         )
     return "\n".join([*lines, f"Measured {facts['created'][:10]}.", "", ""])
+
+
+def to_json(figures: dict[str, Any]) -> bytes:
+    """Return figures as JSON, which has no nan: null stands for what was not measured."""
+    return (json.dumps(_plain(figures), indent=1) + "\n").encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bandmate_server.spec import MEL
-from bandmate_training.evaluation.excerpts import FloatArray
+from bandmate_training.evaluation.songs.excerpts import FloatArray
 
 FFT, HOP = 2048, 256  # samples
 HIGHEST = 4000.0  # Hz

@@ -11,11 +11,11 @@ import pytest
 import soundfile as sf
 
 from bandmate_server.errors import SettingsError
-from bandmate_training.evaluation.excerpts import mono
 from bandmate_training.evaluation.measures import musicnn
 from bandmate_training.evaluation.measures.frechet import frechet_distance
 from bandmate_training.evaluation.measures.musicnn import Musicnn
 from bandmate_training.evaluation.measures.tensor_bundle import read_tensors
+from bandmate_training.evaluation.songs.excerpts import mono
 
 EXAMPLE = Path(__file__).parents[4] / "examples" / "late-bus-stems"
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")

@@ -12,10 +12,10 @@ from bandmate_server.options import Solver
 from bandmate_server.separation.api import separate
 from bandmate_server.settings import SeparateSettings
 from bandmate_server.spec import STEMS
-from bandmate_training.evaluation import clips
-from bandmate_training.evaluation.analysis import Analyser, reconstruct
 from bandmate_training.evaluation.measures.metrics import null_error, si_sdr
 from bandmate_training.evaluation.scores.separation_scores import read_example
+from bandmate_training.evaluation.songs import clips
+from bandmate_training.evaluation.songs.analysis import Analyser, reconstruct
 from bandmate_training.evaluation.systems import separators
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from bandmate_server.errors import CorpusError, SettingsError
+from bandmate_server.model.bundle import read_spec
+from bandmate_server.model.opening import open_latent_model
 from bandmate_server.settings import PartSettings
-from bandmate_server.spec import STEMS
+from bandmate_server.spec import STEMS, ModelSpec
 from bandmate_training.evaluation import paper_figures
 from bandmate_training.evaluation.evaluation import Evaluation, Files
-from bandmate_training.evaluation.excerpts import Excerpt
 from bandmate_training.evaluation.measures.embedding import Embedding, open_embedding
 from bandmate_training.evaluation.measures.transcription import BasicPitch, find_network
-from bandmate_training.evaluation.reporting import head, progress_bar
+from bandmate_training.evaluation.reporting import head, progress_bar, to_json
 from bandmate_training.evaluation.scores import arrangements, context_fit, vocoder_quality
+from bandmate_training.evaluation.songs.excerpts import Excerpt
 from bandmate_training.evaluation.spectrograms import draw_spectrograms
 from bandmate_training.evaluation.systems.engine_generators import bandmate_generator, vae_roundtrip
 from bandmate_training.evaluation.systems.generators import (
@@ -43,8 +42,9 @@ def _arrangements(run: Evaluation) -> Files:
         for index, name in enumerate(("MSDM", "MSG-LD"))
     }
     extra = {NOTHING: nothing, BORROWED: other_song(run.excerpts)}
+    chosen = run.options.arrangements or arrangements.ARRANGEMENTS
     title = "Table I: arrangements"
-    return _distances(run, "table-1", title, run.options.arrangements, extra | _systems(run), paper)
+    return _distances(run, "table-1", title, chosen, extra | _systems(run), paper)
 
 
 def _total(run: Evaluation) -> Files:
@@ -157,17 +157,23 @@ def _pictures(
 def _systems(run: Evaluation) -> Generators:
     """Return the model and the other systems by name."""
     options = run.options
+    settings = PartSettings(
+        steps=options.part_steps, guidance=options.guidance, drafts=options.drafts
+    )
     found: Generators = {}
     if run.model is not None:
-        settings = PartSettings(
-            steps=options.part_steps, guidance=options.guidance, drafts=options.drafts
-        )
         found[run.model.bundle.name] = bandmate_generator(run.model, settings)
-    for name, folder in options.systems.items():
-        if name in (*found, NOTHING, BORROWED, COPIED, context_fit.TRUE):
-            raise SettingsError(f"--system {name}=...: the name is taken, choose another")
-        found[name] = stored(folder)
-    return found
+    taken = {*found, NOTHING, BORROWED, COPIED, context_fit.TRUE} & {
+        *options.folders,
+        *options.bundles,
+    }
+    if taken:
+        raise SettingsError(f"--system {min(taken)}=...: the name is taken, choose another")
+    for name, bundle in options.bundles.items():
+        if read_spec(bundle).kind == ModelSpec.kind:  # the others make no parts
+            other = open_latent_model(bundle, options.device, options.threads)
+            found[name] = bandmate_generator(other, settings)
+    return found | {name: stored(folder) for name, folder in options.folders.items()}
 
 
 def _copies(run: Evaluation) -> Generators:
@@ -177,7 +183,7 @@ def _copies(run: Evaluation) -> Generators:
 
 def _offered(run: Evaluation, generators: Generators, place: str) -> Generators:
     """Return those that have stems in a place; what is no folder makes anything."""
-    folders = run.options.systems
+    folders = run.options.folders
     return {
         k: v for k, v in generators.items() if k not in folders or (folders[k] / place).is_dir()
     }
@@ -200,18 +206,3 @@ def _row(figures: context_fit.FitResult | part_figures.PartFigures) -> dict[str,
 
 def _files(name: str, text: str, figures: dict[str, Any]) -> Files:
     return {f"{name}.md": text.encode(), f"{name}.json": to_json(figures)}
-
-
-def to_json(figures: dict[str, Any]) -> bytes:
-    """Return figures as JSON, which has no nan: null stands for what was not measured."""
-    return (json.dumps(_plain(figures), indent=1) + "\n").encode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return str(value) if isinstance(value, Path) else value

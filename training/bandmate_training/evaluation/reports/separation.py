@@ -7,6 +7,9 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from bandmate_server.model.bundle import read_spec
+from bandmate_server.model.opening import open_model
+from bandmate_server.spec import STEMS
 from bandmate_training.evaluation.evaluation import Evaluation, Files
 from bandmate_training.evaluation.reporting import head, progress_bar
 from bandmate_training.evaluation.reports import step_curve
@@ -25,6 +28,7 @@ from bandmate_training.evaluation.systems.separators import (
     oracle_bands,
     oracle_masks,
     oracle_through_vae,
+    separated,
     stored,
 )
 from bandmate_training.evaluation.tables import tables
@@ -81,11 +85,15 @@ def _systems(run: Evaluation) -> dict[str, System]:
         for steps in options.steps:
             name = f"diffusion, {steps} {step_curve.LABELS[options.solver]} steps"
             systems[name] = partial(diffusion, model, steps, options.solver, options.seed)
-    for name, folder in options.systems.items():
+    for name, folder in options.folders.items():
         inside = folder / options.split
         root = inside if inside.is_dir() else folder
         if any((root / clip.track).is_dir() for clip in run.clips):
             systems[name] = partial(stored, root)
+    for name, bundle in options.bundles.items():
+        if set(STEMS) <= set(read_spec(bundle).stems):
+            other = open_model(bundle, options.device, options.threads)
+            systems[name] = partial(separated, other)
     systems["mixture as stem"] = mixture_as_stem
     systems["equal split"] = equal_split
     systems["oracle band mask"] = oracle_bands

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from bandmate_server.model.model import Model
 from bandmate_server.options import Solver
-from bandmate_training.evaluation.analysis import Analyser
-from bandmate_training.evaluation.clips import Clip
 from bandmate_training.evaluation.scores.separation_scores import Score, read_example, score
+from bandmate_training.evaluation.songs.analysis import Analyser
+from bandmate_training.evaluation.songs.clips import Clip
 from bandmate_training.evaluation.systems.separators import (
     Estimate,
     Example,

@@ -10,9 +10,9 @@ import numpy as np
 
 from bandmate_server.spec import STEMS
 from bandmate_training.evaluation import paper_figures
-from bandmate_training.evaluation.excerpts import Excerpt, FloatArray, mix
 from bandmate_training.evaluation.measures.embedding import Embedding
 from bandmate_training.evaluation.measures.frechet import frechet_distance
+from bandmate_training.evaluation.songs.excerpts import Excerpt, FloatArray, mix
 from bandmate_training.evaluation.systems.generators import MIX, StemGenerator, letters_of
 
 ARRANGEMENTS = tuple(paper_figures.ARRANGEMENTS)

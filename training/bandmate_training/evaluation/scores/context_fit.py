@@ -12,7 +12,6 @@ import torch
 
 from bandmate_server.errors import CorpusError
 from bandmate_server.spec import MEL, STEMS
-from bandmate_training.evaluation.excerpts import Excerpt, FloatArray, Stems, beats_of, mix
 from bandmate_training.evaluation.measures.chroma import chroma
 from bandmate_training.evaluation.measures.context_fit import (
     Scores,
@@ -31,6 +30,7 @@ from bandmate_training.evaluation.measures.onsets import (
     share_on_grid,
     song_grid,
 )
+from bandmate_training.evaluation.songs.excerpts import Excerpt, FloatArray, Stems, beats_of, mix
 from bandmate_training.evaluation.systems.generators import StemGenerator
 from bandmate_training.networks.mel import LogMel
 

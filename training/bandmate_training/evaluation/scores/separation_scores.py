@@ -12,8 +12,6 @@ import numpy as np
 
 from bandmate_server.model.model import Model
 from bandmate_server.spec import OTHER, STEMS
-from bandmate_training.evaluation.analysis import Analyser, reconstruct
-from bandmate_training.evaluation.clips import Clip, read_song
 from bandmate_training.evaluation.measures.metrics import (
     Summary,
     level_db,
@@ -23,6 +21,8 @@ from bandmate_training.evaluation.measures.metrics import (
     si_sdr,
     summarise,
 )
+from bandmate_training.evaluation.songs.analysis import Analyser, reconstruct
+from bandmate_training.evaluation.songs.clips import Clip, read_song
 from bandmate_training.evaluation.systems.separators import Estimate, Example, System
 
 VAE, VAE_MIXTURE = "VAE reconstruction", "VAE reconstruction of the mixture"

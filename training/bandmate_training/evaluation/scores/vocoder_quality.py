@@ -12,10 +12,10 @@ from bandmate_server.audio.level import measure_level
 from bandmate_server.audio.sources import ArraySource, read_blocks
 from bandmate_server.model.model import Model
 from bandmate_server.spec import MEL, STEMS
-from bandmate_training.evaluation.excerpts import Excerpt, FloatArray
 from bandmate_training.evaluation.measures.embedding import Embedding
 from bandmate_training.evaluation.measures.metrics import mel_error
 from bandmate_training.evaluation.scores.arrangements import distance, first_half
+from bandmate_training.evaluation.songs.excerpts import Excerpt, FloatArray
 from bandmate_training.evaluation.systems.griffin_lim import griffin_lim
 from bandmate_training.learning.vocoder_task import spectral_distance
 from bandmate_training.networks.mel import LogMel

@@ -11,7 +11,7 @@ from bandmate_server.audio.level import measure_level
 from bandmate_server.audio.sources import ArraySource, read_blocks
 from bandmate_server.model.model import Model
 from bandmate_server.spec import MEL
-from bandmate_training.evaluation.excerpts import Excerpt, Stems
+from bandmate_training.evaluation.songs.excerpts import Excerpt, Stems
 from bandmate_training.evaluation.systems.generators import Names, StemGenerator
 
 

@@ -15,7 +15,7 @@ import soundfile as sf
 
 from bandmate_server.errors import CorpusError
 from bandmate_server.spec import MEL, STEMS
-from bandmate_training.evaluation.excerpts import Excerpt, FloatArray, Stems, mono
+from bandmate_training.evaluation.songs.excerpts import Excerpt, FloatArray, Stems, mono
 
 Names = tuple[str, ...]
 StemGenerator = Callable[[Excerpt, Names, Names, int], Stems]
@@ -64,7 +64,7 @@ def stored(folder: Path) -> StemGenerator:
 
     def perform(excerpt: Excerpt, given: Names, wanted: Names, seed: int) -> Stems:
         place = folder / place_of(given, wanted)
-        own = place / f"{excerpt.track}_from_{int(excerpt.start)}"
+        own = place / excerpt.clip.label
         start, where = (0.0, own) if own.is_dir() else (excerpt.start, place / excerpt.track)
         samples = len(excerpt.mixture)
         if len(wanted) == len(STEMS) and (where / f"{MIX}.wav").is_file():

@@ -17,6 +17,7 @@ from bandmate_server.audio.sources import ArraySource
 from bandmate_server.audio.windows import Layout, Region, cross_fade, model_waves, plan_windows
 from bandmate_server.diffusion.mels import StemMels, diffusion_mels
 from bandmate_server.model.model import Model
+from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import Solver
 from bandmate_server.progress import Monitor
 from bandmate_server.separation.api import separate
@@ -25,8 +26,9 @@ from bandmate_server.separation.masks import MASK_POWER, mel_masks
 from bandmate_server.separation.render import FrameStream, render_masks
 from bandmate_server.settings import SeparateSettings
 from bandmate_server.spec import MEL, MINI, OTHER, STEMS, BandSpec, MelSpec
-from bandmate_training.evaluation.analysis import Analysis
-from bandmate_training.evaluation.clips import Clip, ClipAudio, read_estimates
+from bandmate_training.evaluation.songs.analysis import Analysis
+from bandmate_training.evaluation.songs.clips import Clip, ClipAudio
+from bandmate_training.evaluation.songs.estimates import read_estimates
 from bandmate_training.learning.mask_targets import BandSums
 from bandmate_training.networks.separator import Spectrum
 
@@ -129,6 +131,11 @@ def masks_of_separator(model: Model, example: Example) -> Estimate:
     """Separate with the separator, as `bandmate separate` does."""
     song, settings = example.song, SeparateSettings(steps=0)
     return Estimate(separate(model, song.mixture, sample_rate=song.rate, settings=settings))
+
+
+def separated(model: AnyModel, example: Example) -> Estimate:
+    """Separate with a model of any kind, as `bandmate separate` does without options."""
+    return Estimate(separate(model, example.song.mixture, sample_rate=example.song.rate))
 
 
 def at_one_speed(model: Model) -> Model:

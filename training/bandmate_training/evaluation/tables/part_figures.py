@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bandmate_server.errors import CorpusError
-from bandmate_training.evaluation.excerpts import Excerpt, FloatArray, Stems, mix
 from bandmate_training.evaluation.measures.clarity import clarity
 from bandmate_training.evaluation.measures.context_fit import Scores
 from bandmate_training.evaluation.measures.embedding import Embedding
@@ -17,6 +16,7 @@ from bandmate_training.evaluation.measures.kernel import kernel_distance
 from bandmate_training.evaluation.measures.transcription import BasicPitch, NoteFigures
 from bandmate_training.evaluation.scores.arrangements import clipped, distance, first_half
 from bandmate_training.evaluation.scores.context_fit import DRUMS, TRUE, FeatureExtractor, FitCase
+from bandmate_training.evaluation.songs.excerpts import Excerpt, FloatArray, Stems, mix
 from bandmate_training.evaluation.systems.generators import Names, StemGenerator
 
 NOISE = "noise"

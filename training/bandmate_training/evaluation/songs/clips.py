@@ -1,4 +1,4 @@
-"""Clips to evaluate on: which ones, their sources, and another system's estimates of them."""
+"""Clips to evaluate on: which ones, and their sources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pedalboard as pb
 import soundfile as sf
-import soxr
 
 from bandmate_server.errors import CorpusError
 from bandmate_server.spec import OTHER, STEMS
@@ -27,6 +26,7 @@ NEAR = 0.15  # share of the way to the sides that basses and drums are placed at
 class Clip:
     """A stretch of one track, in frames of its files.
 
+    sources: stems and `other`, those that the track has no file for are silent.
     pan: how far mono sources are placed to the sides, 0 (not at all) to 1.
     room: the largest share of stereo reverberation in a mono source, 0 (dry) to 1.
     """
@@ -37,6 +37,12 @@ class Clip:
     rate: int
     pan: float = 0.0
     room: float = 0.0
+    sources: tuple[str, ...] = SOURCES
+
+    @property
+    def label(self) -> str:
+        """The clip's name: track and second."""
+        return f"{self.track}_from_{self.start // self.rate}"
 
     @property
     def track(self) -> str:
@@ -113,7 +119,7 @@ def choose_clips(
 
 def _slots(folder: Path, seconds: float, rng: np.random.Generator) -> Iterator[Clip]:
     """Return a track's clips, end to end, in random order."""
-    info = _info(next(folder / f"{s}.wav" for s in STEMS if (folder / f"{s}.wav").is_file()))
+    info = sound_info(next(folder / f"{s}.wav" for s in STEMS if (folder / f"{s}.wav").is_file()))
     frames = round(seconds * info.samplerate)
     order = rng.permutation(info.frames // frames)
     return (Clip(folder, int(slot) * frames, frames, info.samplerate) for slot in order)
@@ -125,7 +131,12 @@ def _is_mixed(clip: Clip) -> bool:
     return song.active(OTHER) + sum(song.active(stem) for stem in STEMS) >= 2
 
 
-def _info(path: Path) -> sf._SoundFileInfo:
+def sound_info(path: Path) -> sf._SoundFileInfo:
+    """Return what libsndfile says of a file.
+
+    Raises:
+        CorpusError: if it is not audio.
+    """
     try:
         return sf.info(path)
     except sf.SoundFileError as error:
@@ -139,10 +150,10 @@ def read_song(clip: Clip) -> ClipAudio:
         CorpusError: if a file is unreadable, or of another rate or channel count than the rest.
     """
     waves: dict[str, FloatArray] = {}
-    for source in SOURCES:
+    for source in clip.sources:
         path = clip.folder / f"{source}.wav"
         if path.is_file():
-            waves[source], rate = _read(path, clip.start, clip.frames)
+            waves[source], rate = read_frames(path, clip.start, clip.frames)
             if rate != clip.rate:
                 raise CorpusError(
                     f"{path}: expected {clip.rate} Hz as its neighbours, got {rate} Hz"
@@ -158,7 +169,7 @@ def read_song(clip: Clip) -> ClipAudio:
     peak = float(np.abs(total).max())
     scale = min(1.0, 0.99 / peak) if peak > 0 else 1.0
     nothing = np.zeros_like(total)
-    sources = {s: np.float32(scale) * (nothing + waves.get(s, nothing)) for s in SOURCES}
+    sources = {s: np.float32(scale) * (nothing + waves.get(s, nothing)) for s in clip.sources}
     mixture = np.stack(list(sources.values())).sum(axis=0)
     return ClipAudio(mixture, sources, clip.rate, scale)
 
@@ -184,52 +195,7 @@ def _in_room(wave: FloatArray, clip: Clip, source: str) -> FloatArray:
     return np.ascontiguousarray(room(np.ascontiguousarray(wave.T), clip.rate).T)
 
 
-def read_estimates(folder: Path, clip: Clip, song: ClipAudio) -> dict[str, FloatArray]:
-    """Read another system's stems of a clip, `other` if there is one, at the clip's rate.
-
-    Args:
-        folder: `<folder>/<track>/<stem>.wav`, whole tracks, any rate.
-        clip: of the corpus.
-        song: the clip's audio, whose scale and shape the stems get.
-
-    Raises:
-        CorpusError: if a stem is missing, unreadable or too short.
-    """
-    stems: dict[str, FloatArray] = {}
-    for source in SOURCES:
-        path = folder / clip.track / f"{source}.wav"
-        if source == OTHER and not path.is_file():
-            continue
-        if not path.is_file():
-            raise CorpusError(f"the estimate {path} does not exist")
-        wave = _at_clip(path, clip)
-        if wave.shape[1] not in (1, song.mixture.shape[1]):
-            raise CorpusError(
-                f"{path}: expected {song.mixture.shape[1]} channels, got {wave.shape[1]}"
-            )
-        stems[source] = np.zeros_like(song.mixture) + np.float32(song.scale) * wave
-    return stems
-
-
-def _at_clip(path: Path, clip: Clip) -> FloatArray:
-    """Read an estimate's part that belongs to a clip (N, channels), resampled where needed."""
-    info = _info(path)
-    ratio = info.samplerate / clip.rate
-    start, count = round(clip.start * ratio), round(clip.frames * ratio)
-    slack = round(0.05 * info.samplerate)  # what models and resamplers may leave out at the end
-    if info.frames < start + count - slack:
-        raise CorpusError(
-            f"{path} is too short: expected {(start + count) / info.samplerate:.2f} s,"
-            f" got {info.frames / info.samplerate:.2f} s"
-        )
-    wave, rate = _read(path, start, count)
-    if rate == clip.rate:
-        return wave
-    out = np.asarray(soxr.resample(wave, rate, clip.rate), np.float32).reshape(-1, wave.shape[1])
-    return np.pad(out[: clip.frames], ((0, clip.frames - min(len(out), clip.frames)), (0, 0)))
-
-
-def _read(path: Path, start: int, count: int) -> tuple[FloatArray, int]:
+def read_frames(path: Path, start: int, count: int) -> tuple[FloatArray, int]:
     """Return frames start .. start + count (count, channels), zeros beyond the end; the rate."""
     try:
         with sf.SoundFile(path) as file:

@@ -12,8 +12,8 @@ import soxr
 
 from bandmate_server.audio.downmix import aligned_mean
 from bandmate_server.spec import MEL, STEMS
-from bandmate_training.evaluation.clips import Clip, read_song
 from bandmate_training.evaluation.measures.metrics import is_active
+from bandmate_training.evaluation.songs.clips import Clip, read_song
 
 FloatArray = npt.NDArray[np.float32]
 Stems = dict[str, FloatArray]

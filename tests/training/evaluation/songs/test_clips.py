@@ -12,7 +12,8 @@ import soundfile as sf
 
 from bandmate_server.errors import CorpusError
 from bandmate_server.spec import STEMS
-from bandmate_training.evaluation import clips
+from bandmate_training.evaluation.songs import clips
+from bandmate_training.evaluation.songs.estimates import read_estimates
 
 
 def choose(corpus: Path, count: int = 100, seed: int = 0, seconds: float = 1.0) -> list[clips.Clip]:
@@ -106,7 +107,7 @@ def test_estimates_at_another_rate_and_in_mono_are_brought_to_the_clip(
     for stem in STEMS:
         t = np.arange(5 * 48000) / 48000
         sf.write(tmp_path / clip.track / f"{stem}.wav", 0.1 * np.sin(2 * np.pi * 100 * t), 48000)
-    found = clips.read_estimates(tmp_path, clip, song)
+    found = read_estimates(tmp_path, clip, song)
     t = (clip.start + np.arange(clip.frames)) / clip.rate
     middle = slice(500, -500)
     expected = 0.1 * np.sin(2 * np.pi * 100 * t)[middle, None]
@@ -134,7 +135,7 @@ def test_damaged_estimates_are_named(tmp_path: Path, corpus: Path, damage: str) 
     if damage == "not audio":
         path.write_text("hello")
     with pytest.raises(CorpusError, match=r"drums\.wav"):
-        clips.read_estimates(tmp_path / "theirs", clip, clips.read_song(clip))
+        read_estimates(tmp_path / "theirs", clip, clips.read_song(clip))
 
 
 def test_a_track_with_two_rates_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from bandmate_server.audio.resampler import Resampler
 from bandmate_server.audio.sources import ArraySource, read_blocks
 from bandmate_server.model.model import Model
 from bandmate_server.spec import MEL, MINI, OTHER, ModelSpec
-from bandmate_training.evaluation.clips import ClipAudio
+from bandmate_training.evaluation.songs.clips import ClipAudio
 from bandmate_training.networks.mel import LogMel
 
 FloatArray = npt.NDArray[np.float32]

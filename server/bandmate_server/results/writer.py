@@ -1,0 +1,144 @@
+"""Writing a job's results: stems and a manifest in a folder, the same for all tasks."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from bandmate_server.audio.broadcast import Broadcast
+from bandmate_server.audio.windows import Region
+from bandmate_server.errors import OutputError
+from bandmate_server.model.opened_bundle import OpenedBundle
+from bandmate_server.progress import Monitor
+from bandmate_server.results.folder import ResultFolder
+from bandmate_server.results.manifest import (
+    clipping_warnings,
+    describe_file,
+    describe_job,
+    describe_model,
+    describe_region,
+)
+from bandmate_server.results.result import Result
+from bandmate_server.results.stem_file import BYTES, StemFile
+from bandmate_server.settings import PartSettings, SeparateSettings
+
+
+class Job(Protocol):
+    """What is written down of a separation or a new part, all of it decided."""
+
+    monitor: Monitor
+    stem_names: tuple[str, ...]
+    region: Region  # that was asked for, in frames of the session
+    written: Region  # what the files hold of the session
+    rate: int  # Hz
+    channels: int
+
+    @property
+    def model(self) -> OpenedBundle:
+        """What makes it."""
+
+    @property
+    def settings(self) -> SeparateSettings | PartSettings:
+        """As they were asked for."""
+
+
+@dataclass(frozen=True)
+class ResultWriter:
+    """Writes a job's results, take by take; `inputs` is the manifest's entries of what is given."""
+
+    task: str
+    job: Job
+    inputs: list[dict[str, Any]]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Return stem -> the name of its file."""
+        return {stem: f"{stem}.{self.job.settings.format}" for stem in self.job.stem_names}
+
+    def folder(self, place: Path, force: bool) -> ResultFolder:
+        """Return the folder for one take.
+
+        Raises:
+            OutputError: if an input would be overwritten.
+        """
+        for file in self.names.values():
+            for given in self.inputs:
+                if (place / file).resolve() == Path(given["path"]).resolve():
+                    raise OutputError(
+                        f"{given['path']} would be overwritten by the new {file}: change --out"
+                    )
+        frame = self.job.channels * BYTES[self.job.settings.stored_bit_depth]
+        least = len(self.names) * self.job.written.frames * frame
+        if self.job.settings.format == "flac":
+            least = 0  # It might need almost nothing.
+        return ResultFolder(place, list(self.names.values()), force, least)
+
+    @contextlib.contextmanager
+    def files(
+        self, folder: ResultFolder, broadcast: Broadcast | None = None
+    ) -> Iterator[dict[str, StemFile]]:
+        """Open a file for every stem; in the end they are whole, or abandoned after an error."""
+        job, settings = self.job, self.job.settings
+        shape = (job.rate, job.channels, job.written.frames)
+        kind = (settings.format, settings.stored_bit_depth, broadcast)
+        with contextlib.ExitStack() as stack:
+            opened: dict[str, StemFile] = {}
+            for stem, name in self.names.items():
+                opened[stem] = StemFile(folder.path(name), *shape, *kind)
+                stack.callback(opened[stem].abandon)
+            yield opened
+            for file in opened.values():
+                job.monitor.check()
+                file.close()
+
+    def finish(
+        self,
+        folder: ResultFolder,
+        files: Mapping[str, StemFile],
+        began: float,
+        timings: Mapping[str, float],
+        settings: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        warnings: Sequence[str],
+    ) -> Result:
+        """Put a take in its place, with a manifest that says how to make it again.
+
+        Args:
+            folder: with the files.
+            files: that are whole.
+            began: when the work on them did, by `time.perf_counter`.
+            timings: seconds that stages took.
+            settings: as they were used, beside those that all tasks have.
+            facts: what the manifest has of this task alone.
+            warnings: what the user should know, beside the model's and the files'.
+        """
+        job, chosen = self.job, self.job.settings
+        seconds = time.perf_counter() - began
+        manifest = {
+            **describe_job(self.task),
+            "inputs": self.inputs,
+            **describe_region(job.region, job.rate, job.channels),
+            "frames": job.written.frames,
+            **describe_model(job.model),
+            "settings": {
+                "stems": list(job.stem_names),
+                "start": chosen.start,
+                "end": chosen.end,
+                "format": chosen.format,
+                "bit_depth": chosen.stored_bit_depth,
+                **settings,
+            },
+            **facts,
+            "outputs": {stem: describe_file(file) for stem, file in files.items()},
+            "timings": {n: round(took, 4) for n, took in {**timings, "total": seconds}.items()},
+            "realtime_factor": round(seconds * job.rate / job.region.frames, 5),
+            "warnings": [*job.model.warnings, *warnings, *clipping_warnings(files)],
+        }
+        job.monitor.check()
+        folder.commit(manifest)
+        written = {stem: folder.place / name for stem, name in self.names.items()}
+        return Result(folder.place, written, manifest)

@@ -1,0 +1,1 @@
+"""What is evaluated on: clips of songs, their sources, other systems' estimates of them."""
