@@ -300,7 +300,7 @@ class Client:
         Raises:
             OutputError: if files are there already, or cannot be written.
         """
-        wanted = [stem["wav"] for stem in self._stems(job)]
+        wanted = [s[key] for s in self._stems(job) for key in ("wav", "midi") if key in s]
         takes = sorted({wav.rpartition("/")[0] for wav in wanted})
         files = {folder / _place(job, wav): wav for wav in wanted}
         files |= {

@@ -31,7 +31,8 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 class Job:
     """A job's state, as state.json holds it.
 
-    stems: of a done job: {"stem", "wav", "take", "start", "frames", "rate", "channels"} each.
+    stems: of a done job: {"stem", "wav", "take", "start", "frames", "rate", "channels"} each,
+        and "midi", where its notes are known.
     mail: of a job with a position: due, sent, imported, linked or "error: ..."; else None.
     spare: its audio has been imported and is about to be removed.
     created: ns since 1970, rising in the order of the queue; started, finished: seconds.

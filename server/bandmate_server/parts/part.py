@@ -16,6 +16,7 @@ from bandmate_server.diffusion.joint import Conditioning, InitLatents, PartSampl
 from bandmate_server.errors import RegionError
 from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.model import Model
+from bandmate_server.model.notes.score import Score, read_score, silent_score
 from bandmate_server.model.opening import AnyModel, latent_model
 from bandmate_server.options import MAX_SECONDS
 from bandmate_server.parts.context import ContextInput, encode_windows, mixed, read_context
@@ -40,12 +41,24 @@ DEFAULTS = {
 
 @dataclass(frozen=True)
 class Take:
-    """One take: stem -> mono audio of the region (frames,), and how each was levelled."""
+    """One take: stem -> mono audio of the region (frames,), and how each was levelled.
+
+    score: what is played, where the model knows it.
+    """
 
     seed: int
     stems: dict[str, FloatArray]
     levels: dict[str, AppliedGain]
     warnings: list[str]
+    score: Score | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A draft of a take: latents (S, C, L, F) of all stems, and waves (n,) of those wanted."""
+
+    latents: FloatArray
+    waves: dict[str, FloatArray]
 
 
 def decide_sampling(model: Model, settings: PartSettings) -> Sampling:
@@ -142,8 +155,9 @@ class Part:
         scorer = self._scorer(context)
         for index in range(count):
             seed = self.settings.seed + index
-            waves = self._best(conditioning, init, seed, scorer, index / count)
-            yield self._levelled(waves, matcher, seed)
+            best = self._best(conditioning, init, seed, scorer, index / count)
+            take = self._levelled(best.waves, matcher, seed)
+            yield replace(take, score=self._score(best.latents))
 
     def blocks(self, name: str, mono: FloatArray) -> Iterator[FloatArray]:
         """Yield what is written for a stem (n, channels), from its mono region (frames,)."""
@@ -152,11 +166,11 @@ class Part:
     def _best(
         self, conditioning: Conditioning, init: InitLatents | None, seed: int,
         scorer: ContextScorer | None, begin: float,
-    ) -> dict[str, FloatArray]:  # fmt: skip
-        """Return the waves of the draft of a take that agrees best with what is given."""
+    ) -> Draft:  # fmt: skip
+        """Return the draft of a take that agrees best with what is given."""
         count = 1 if scorer is None else self.how.drafts
 
-        def draft(number: int) -> dict[str, FloatArray]:
+        def draft(number: int) -> Draft:
             how = replace(self.how, seed=(seed + number * DRAFT_STRIDE) % 2**64)
             report = partial(self._report, begin, number, count)
             sampler = PartSampler(
@@ -167,9 +181,9 @@ class Part:
                 lambda x: report((1 - RENDERING) * x),
                 init,
             )
-            return self._rendered(
-                sampler.latents(), lambda x: report(1 - RENDERING + RENDERING * x)
-            )
+            latents = sampler.latents()
+            waves = self._rendered(latents, lambda x: report(1 - RENDERING + RENDERING * x))
+            return Draft(latents, waves)
 
         drafts = map(draft, range(count))
         return next(drafts) if scorer is None else max(drafts, key=partial(self._fit, scorer))
@@ -178,10 +192,21 @@ class Part:
         """Report that a share of the `draft`-th of `count` drafts of a take is done."""
         self.monitor.report("play", begin + (draft + share) / count / self.settings.takes)
 
-    def _fit(self, scorer: ContextScorer, waves: dict[str, FloatArray]) -> float:
+    def _fit(self, scorer: ContextScorer, draft: Draft) -> float:
         """Return how well a draft agrees with what is given."""
         span = self.timeline.span
-        return sum(scorer.score(name, wave[span]) for name, wave in waves.items())
+        return sum(scorer.score(name, wave[span]) for name, wave in draft.waves.items())
+
+    def _score(self, latents: FloatArray) -> Score | None:
+        """Return what is played in the region, in seconds of the files."""
+        spec = self.model.spec
+        if not spec.has_notes:
+            return None
+        span, begin = self.timeline.span, self.region.start - self.written.start
+        moved = (self.timeline.lead - span.start) / spec.sample_rate
+        score = read_score(latents, spec, self.stem_names)
+        score = score.later(moved).within((span.stop - span.start) / spec.sample_rate)
+        return score.later(begin / self.rate)
 
     def _scorer(self, context: ContextInput | None) -> ContextScorer | None:
         """Return what drafts have to agree with; None where there is nothing to choose by."""
@@ -214,6 +239,7 @@ class Part:
             dict.fromkeys(self.stem_names, silent),
             dict.fromkeys(self.stem_names, still),
             words,
+            silent_score(self.stem_names) if self.model.spec.has_notes else None,
         )
 
     def _condition(self, context: ContextInput | None) -> tuple[Conditioning, InitLatents | None]:
