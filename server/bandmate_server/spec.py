@@ -94,6 +94,11 @@ class ModelSpec:
         return self.mel.sample_rate
 
     @property
+    def has_notes(self) -> bool:
+        """Whether latents are notes, laid out as in `model/notes/layout.py`."""
+        return self.latent_cells is not None
+
+    @property
     def latent_bands(self) -> int:
         """Latent cells along frequency (F)."""
         return self.latent_cells or self.mel.bands // self.latent_ratio

@@ -124,7 +124,7 @@ def _print_results(model: AnyModel, options: argparse.Namespace, results: list[R
         for result in results:
             length = result.manifest["region"]["seconds"]
             spent = result.manifest["timings"]["total"]
-            names = " ".join(file.name for file in result.stems.values())
+            names = " ".join(f.name for f in (*result.stems.values(), *result.midi.values()))
             print_result(f"{length:.2f} s {done} in {spent:.2f} s into {result.folder}: {names}")
 
 
@@ -133,5 +133,6 @@ def _report(result: Result) -> dict[str, Any]:
         "take": result.manifest["settings"]["take"],
         "folder": str(result.folder),
         "stems": {stem: str(file) for stem, file in result.stems.items()},
+        "midi": {stem: str(file) for stem, file in result.midi.items()},
         "manifest": result.manifest,
     }

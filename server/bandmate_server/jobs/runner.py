@@ -136,6 +136,8 @@ def _describe(context: JobContext, takes: list[tuple[str, Result]], start: int) 
     for number, (place, result) in enumerate(takes, 1):
         facts = {key: result.manifest[key] for key in ("frames", "rate", "channels")}
         for stem, file in result.stems.items():
-            wav = str(home / place / file.name)
-            stems.append({"stem": stem, "wav": wav, "take": number, "start": start, **facts})
+            entry = {"stem": stem, "wav": str(home / place / file.name), "take": number}
+            if stem in result.midi:
+                entry["midi"] = str(home / place / result.midi[stem].name)
+            stems.append(entry | {"start": start, **facts})
     return {"stems": stems, "manifest": str(home / MANIFEST)}

@@ -13,6 +13,7 @@ from bandmate_server.jobs.context import JobContext
 from bandmate_server.jobs.input_copy import CopiedRegion, copy_sound, plan_span
 from bandmate_server.jobs.regions import measure_session, open_session, requested_region
 from bandmate_server.jobs.store import INPUTS
+from bandmate_server.model.notes.score import cut_scores
 from bandmate_server.results.folder import MANIFEST
 from bandmate_server.results.result import Result
 from bandmate_server.results.stem_file import StemFile
@@ -96,5 +97,8 @@ def crop(result: Result, span: CopiedRegion) -> Result:
             stem.abandon()
         whole.unlink()
     manifest = result.manifest | {"frames": span.frames, "cut_to_region": True}
+    if result.midi:
+        begin, seconds = first / span.rate, span.frames / span.rate
+        manifest["beat"] = cut_scores(result.midi, manifest["beat"], begin, seconds)
     (result.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
     return replace(result, manifest=manifest)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bandmate_server.audio.loudness import decibels
 from bandmate_server.audio.sources import FileSource
@@ -175,7 +176,10 @@ def write_part(
         part = Part(model, files, task, chosen, monitor)
         inputs = [{"stem": name} | describe_input(files[name], paths[name]) for name in files]
         notes = [note for file in files.values() for note in file.notes]
-        writer, force = ResultWriter(task.name, part, inputs), FORCE.read(force)
+        writer, force = (
+            ResultWriter(task.name, part, inputs, part.model.spec.has_notes),
+            FORCE.read(force),
+        )
         places = [stack.enter_context(writer.folder(p, force)) for p in _places(part, out_dir)]
         results, takes = [], part.takes()
         for index, place in enumerate(places):
@@ -202,16 +206,20 @@ def _write_take(
             for block in part.blocks(name, mono):
                 part.monitor.check()
                 files[name].write(block)
+    if take.score is not None:
+        for name, file in writer.midi_names.items():
+            take.score.write(name, place.path(file), part.written.frames / part.rate)
     settings = {
         **part.task.describe(),
         **asdict(part.how),
         "seed": take.seed,
         "take": index + 1,
-        "takes": part.settings.takes,
         "windows": len(part.layout.starts),
     }
     levels = {name: _describe_level(level) for name, level in take.levels.items()}
-    facts = {"levels": {"context_lufs": _finite(part.context_lufs), **levels}}
+    facts: dict[str, Any] = {"levels": {"context_lufs": _finite(part.context_lufs), **levels}}
+    if take.score is not None:
+        facts["beat"] = take.score.describe()
     timings = {"onnxruntime": part.model.ort_seconds - ort_before}
     warnings = [*part.context_audio.warnings, *take.warnings, *notes]
     return writer.finish(place, files, began, timings, settings, facts, warnings)

@@ -60,10 +60,11 @@ def describe_model(model: OpenedBundle) -> dict[str, Any]:
     }
 
 
-def describe_file(file: StemFile) -> dict[str, Any]:
-    """Return a stem's entry: file, peak, and RMS in dBFS (null for silence)."""
+def describe_file(file: StemFile, midi: str | None = None) -> dict[str, Any]:
+    """Return a stem's entry: file, peak, RMS in dBFS (null for silence), and its MIDI file."""
     loudness = round(20.0 * math.log10(file.rms), 2) if file.rms > 0.0 else None
-    return {"file": file.path.name, "peak": round(file.peak, 6), "rms_db": loudness}
+    notes = {} if midi is None else {"midi": midi}
+    return {"file": file.path.name, "peak": round(file.peak, 6), "rms_db": loudness, **notes}
 
 
 def clipping_warnings(files: Mapping[str, StemFile]) -> list[str]:

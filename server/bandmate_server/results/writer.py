@@ -53,11 +53,17 @@ class ResultWriter:
     task: str
     job: Job
     inputs: list[dict[str, Any]]
+    midi: bool = False  # whether each stem has a MIDI file, too
 
     @property
     def names(self) -> dict[str, str]:
         """Return stem -> the name of its file."""
         return {stem: f"{stem}.{self.job.settings.format}" for stem in self.job.stem_names}
+
+    @property
+    def midi_names(self) -> dict[str, str]:
+        """Return stem -> the name of its MIDI file, if there are any."""
+        return {stem: f"{stem}.mid" for stem in self.job.stem_names if self.midi}
 
     def folder(self, place: Path, force: bool) -> ResultFolder:
         """Return the folder for one take.
@@ -65,7 +71,8 @@ class ResultWriter:
         Raises:
             OutputError: if an input would be overwritten.
         """
-        for file in self.names.values():
+        names = [*self.names.values(), *self.midi_names.values()]
+        for file in names:
             for given in self.inputs:
                 if (place / file).resolve() == Path(given["path"]).resolve():
                     raise OutputError(
@@ -75,7 +82,7 @@ class ResultWriter:
         least = len(self.names) * self.job.written.frames * frame
         if self.job.settings.format == "flac":
             least = 0  # It might need almost nothing.
-        return ResultFolder(place, list(self.names.values()), force, least)
+        return ResultFolder(place, names, force, least)
 
     @contextlib.contextmanager
     def files(
@@ -112,7 +119,7 @@ class ResultWriter:
             files: that are whole.
             began: when the work on them did, by `time.perf_counter`.
             timings: seconds that stages took.
-            settings: as they were used, beside those that all tasks have.
+            settings: as they were used, where that is not as they were asked for.
             facts: what the manifest has of this task alone.
             warnings: what the user should know, beside the model's and the files'.
         """
@@ -125,15 +132,17 @@ class ResultWriter:
             "frames": job.written.frames,
             **describe_model(job.model),
             "settings": {
+                "start": None,
+                "end": None,
+                **{name: value for name, value in vars(chosen).items() if value is not None},
                 "stems": list(job.stem_names),
-                "start": chosen.start,
-                "end": chosen.end,
-                "format": chosen.format,
                 "bit_depth": chosen.stored_bit_depth,
                 **settings,
             },
             **facts,
-            "outputs": {stem: describe_file(file) for stem, file in files.items()},
+            "outputs": {
+                stem: describe_file(file, self.midi_names.get(stem)) for stem, file in files.items()
+            },
             "timings": {n: round(took, 4) for n, took in {**timings, "total": seconds}.items()},
             "realtime_factor": round(seconds * job.rate / job.region.frames, 5),
             "warnings": [*job.model.warnings, *warnings, *clipping_warnings(files)],
@@ -141,4 +150,5 @@ class ResultWriter:
         job.monitor.check()
         folder.commit(manifest)
         written = {stem: folder.place / name for stem, name in self.names.items()}
-        return Result(folder.place, written, manifest)
+        midi = {stem: folder.place / name for stem, name in self.midi_names.items()}
+        return Result(folder.place, written, manifest, midi)
