@@ -121,12 +121,10 @@ class ResultWriter:
             facts: what the manifest has of this task alone.
             warnings: what the user should know, beside the model's and the files'.
         """
-        job, chosen, bundle = self.job, self.job.settings, self.job.model.bundle
+        job, chosen = self.job, self.job.settings
         seconds = time.perf_counter() - began
         manifest = {
-            "task": self.task,
-            "version": bandmate_version(),
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            **describe_job(self.task),
             "inputs": self.inputs,
             "region": {
                 "start": job.region.start,
@@ -136,15 +134,7 @@ class ResultWriter:
             "rate": job.rate,
             "channels": job.channels,
             "frames": job.written.frames,
-            "model": {
-                "name": bundle.name,
-                "version": bundle.version,
-                "hash": bundle.hash,
-                "path": str(bundle.path.absolute()),
-            },
-            "provider": job.model.provider,
-            "device": job.model.device,
-            "threads": job.model.threads,
+            **describe_model(job.model),
             "settings": {
                 "start": None,
                 "end": None,
@@ -166,6 +156,31 @@ class ResultWriter:
         written = {stem: folder.place / name for stem, name in self.names.items()}
         midi = {stem: folder.place / name for stem, name in self.midi_names.items()}
         return Result(folder.place, written, manifest, midi)
+
+
+def describe_job(task: str) -> dict[str, Any]:
+    """Return what is being done, by what, and when."""
+    return {
+        "task": task,
+        "version": bandmate_version(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def describe_model(model: OpenedBundle) -> dict[str, Any]:
+    """Return the model's entry, and what it ran on."""
+    bundle = model.bundle
+    return {
+        "model": {
+            "name": bundle.name,
+            "version": bundle.version,
+            "hash": bundle.hash,
+            "path": str(bundle.path.absolute()),
+        },
+        "provider": model.provider,
+        "device": model.device,
+        "threads": model.threads,
+    }
 
 
 def describe_input(source: FileSource, path: Path) -> dict[str, Any]:
