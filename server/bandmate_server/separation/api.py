@@ -87,23 +87,9 @@ def separate_file(
 ) -> Result:
     """Write the stems of a file and a manifest to `out_dir`/<file name without ending>/.
 
-    Files appear when all are complete; if anything fails, nothing stays.
-
-    Args:
-        model: from `open_model`.
-        path: audio file.
-        out_dir: made if missing.
-        settings: what to do.
-        force: replace an existing result.
-        progress: called with (stage, fraction of the job).
-        cancel: called often; when it returns true the work stops.
-
-    Raises:
-        AudioError: the file is missing, unreadable, damaged, or has unusable samples.
-        RegionError: start and end do not fit.
-        SettingsError: a stem is unknown, or the model cannot do what is asked.
-        OutputError: a result is there already, or cannot be written.
-        Cancelled: `cancel` said so.
+    Files appear when all are complete; if anything fails, nothing stays. Arguments and errors
+    are those of `separate`. `out_dir` is made if missing. An OutputError says that a result cannot
+    be written, or is there already and `force` does not replace it.
     """
     began = time.perf_counter()
     settings, force = read_settings(model, settings, SeparateSettings), FORCE.read(force)
