@@ -25,6 +25,7 @@ TOLD = ("doctor", "models", "config", "chains", "daw", "send")  # whose result i
 MODULES = {  # command -> the module whose `run` does it
     "separate": "separate",
     **dict.fromkeys(PARTS, "parts"),
+    "transcribe": "transcribe",
     "batch": "batch",
     "chains": "chains",
     "serve": "serve",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ import soundfile
 import torch
 from torch import nn
 
+from bandmate_bridge.cli import main as bandmate
 from bandmate_export.cli import main
 from bandmate_export.notes.denoiser import denoise, denoiser_graph
 from bandmate_export.notes.encoder import NoteEncoder, encoder_graph
@@ -142,9 +144,11 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sound = NoteDecoderConfig(32, 1, 32, 1, 2, 16)
     torch.manual_seed(0)
     with torch.no_grad():
+        encoder = shaken(Transcriber(tiny[1]))
+        encoder.get_parameter("seldom").add_(4)  # It finds notes anywhere.
         made = [
             checkpoint(tmp_path / "a.pt", "note-denoiser", shaken(NoteDenoiser(tiny[0])), tiny[0]),
-            checkpoint(tmp_path / "b.pt", "note-encoder", shaken(Transcriber(tiny[1])), tiny[1]),
+            checkpoint(tmp_path / "b.pt", "note-encoder", encoder, tiny[1]),
             checkpoint(tmp_path / "c.pt", "note-decoder", shaken(NoteDecoder(NOTES, sound)), sound),
         ]
     out = tmp_path / "bundle"
@@ -233,3 +237,49 @@ def test_cut_scores_begin_where_the_cut_does(tmp_path: Path) -> None:
     (row,) = read_notes(tmp_path / "bass.mid")
     assert row == pytest.approx((0.5, 2.0, 45, 60), abs=2e-3)
     assert beat == {"tempo": 100.0, "first_beat": pytest.approx(0.4, abs=1e-3)}
+
+
+def test_stems_are_written_down(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stems = tmp_path / "stems"
+    stems.mkdir()
+    given = played(stems)
+    soundfile.write(stems / "other.wav", np.zeros(9, np.float32), 44_100)
+    out = tmp_path / "midi"
+    line = ["transcribe", str(stems), "--out", str(out), "--model", str(bundle), "--device=cpu"]
+    assert bandmate([*line, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["midi"] == {stem: str(out / f"{stem}.mid") for stem in given}
+    for stem in given:
+        rows = read_notes(out / f"{stem}.mid")
+        assert len(rows) == report["manifest"]["outputs"][stem]["notes"] > 0
+        assert rows[0][0] >= 0 and rows[-1][0] < 3.0
+    assert bandmate(line) == 1
+    assert "--force" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["bass=a.wav", "bass=b.wav"], "bass is given twice"),
+        (["song.wav"], "does not say which stem"),
+        (["{empty}"], "holds no files called bass, drums, guitar, piano"),
+    ],
+)
+def test_what_cannot_be_written_down_is_named(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], words: str
+) -> None:
+    files = [text.format(empty=tmp_path) for text in given]
+    line = ["transcribe", *files, "--out", str(tmp_path / "out"), "--model", str(bundle)]
+    assert bandmate(line) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_without_notes_cannot_write_them_down(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (given, *_) = played(tmp_path).values()
+    assert bandmate(["transcribe", str(given), "--out", str(tmp_path / "out"), "--model=mini"]) == 2
+    assert "mini does not know notes" in capsys.readouterr().err

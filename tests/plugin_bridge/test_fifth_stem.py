@@ -13,7 +13,7 @@ from bandmate_bridge.cli import main
 from bandmate_server.spec import MINI, STEMS, AnySpec
 
 RATE = 16_000
-STRINGS = (*STEMS, "strings")
+HARP = (*STEMS, "harp")
 QUICK = ("--device", "cpu", "--threads", "1", "--steps", "1", "--guidance", "1", "--json")
 
 
@@ -23,21 +23,21 @@ def five(
 ) -> str:
     """A bundle, in a folder with two stems."""
     time = np.arange(2 * RATE) / RATE
-    for name, hertz in {"bass": 80.0, "strings": 500.0}.items():
+    for name, hertz in {"bass": 80.0, "harp": 500.0}.items():
         soundfile.write(tmp_path / f"{name}.wav", 0.3 * np.sin(2 * np.pi * hertz * time), RATE)
     monkeypatch.chdir(tmp_path)
-    return str(make_bundle(tmp_path / "five", replace(MINI, name="five", stems=STRINGS)))
+    return str(make_bundle(tmp_path / "five", replace(MINI, name="five", stems=HARP)))
 
 
 @pytest.mark.parametrize(
     ("command", "made"),
     [
-        (["add", "strings", "--to", "bass.wav"], ["strings"]),
-        (["add", "piano", "--to", "strings.wav"], ["piano"]),
-        (["add", "guitar", "--to", "backing=strings.wav"], ["guitar"]),
-        (["fill", "strings", "--in", "strings.wav", "bass.wav", "--start", "1"], ["strings"]),
-        (["vary", "strings.wav", "--strength", "0.5", "--to", "bass.wav"], ["strings"]),
-        (["generate", "--seconds", "1"], [*STRINGS]),
+        (["add", "harp", "--to", "bass.wav"], ["harp"]),
+        (["add", "piano", "--to", "harp.wav"], ["piano"]),
+        (["add", "guitar", "--to", "backing=harp.wav"], ["guitar"]),
+        (["fill", "harp", "--in", "harp.wav", "bass.wav", "--start", "1"], ["harp"]),
+        (["vary", "harp.wav", "--strength", "0.5", "--to", "bass.wav"], ["harp"]),
+        (["generate", "--seconds", "1"], [*HARP]),
     ],
 )
 def test_parts_of_a_fifth_stem(
@@ -50,8 +50,8 @@ def test_parts_of_a_fifth_stem(
 
 
 def test_a_fifth_stem_is_separated(five: str, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["separate", "bass.wav", "--stems", "strings,bass", "--steps", "0"]
+    command = ["separate", "bass.wav", "--stems", "harp,bass", "--steps", "0"]
     assert main([*command, "--model", five, "--out", "stems", "--json"]) == 0
     assert sorted(path.name for path in Path("stems/bass").glob("*.wav")) == [
-        "bass.wav", "other.wav", "strings.wav",
+        "bass.wav", "harp.wav", "other.wav",
     ]  # fmt: skip

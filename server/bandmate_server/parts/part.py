@@ -202,11 +202,9 @@ class Part:
         spec = self.model.spec
         if not spec.has_notes:
             return None
-        span, begin = self.timeline.span, self.region.start - self.written.start
-        moved = (self.timeline.lead - span.start) / spec.sample_rate
-        score = read_score(latents, spec, self.stem_names)
-        score = score.later(moved).within((span.stop - span.start) / spec.sample_rate)
-        return score.later(begin / self.rate)
+        score = read_score(latents, spec, self.stem_names).later(self.timeline.first_window)
+        begin = (self.region.start - self.written.start) / self.rate
+        return score.within(self.timeline.seconds).later(begin)
 
     def _scorer(self, context: ContextInput | None) -> ContextScorer | None:
         """Return what drafts have to agree with; None where there is nothing to choose by."""

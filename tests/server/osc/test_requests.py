@@ -15,13 +15,15 @@ from bandmate_server import SeparateSettings, separate_file
 from bandmate_server.errors import ServerError
 from bandmate_server.model.model import Model
 from bandmate_server.osc.protocol import Message
+from bandmate_server.version import bandmate_version
 
 NAMES = ["bass", "drums", "guitar", "piano", "other"]
 
 
 def test_hello_says_who_is_there(server: Any) -> None:
     hello = server.connect().hello()
-    assert hello.model == "fake"
+    assert hello.model == "fake" and hello.version == bandmate_version()
+    assert hello.provider in ("starting", "CPUExecutionProvider")
     assert Path(hello.workdir) == server.workdir.resolve()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,14 +46,15 @@ def read_notes(path: Path) -> list[tuple[float, float, int, int]]:
     Raises:
         OSError, ValueError: if it cannot be read, or is no MIDI file.
     """
-    now, sounding = 0.0, {}
+    now = 0.0
+    sounding: defaultdict[int, list[tuple[float, int]]] = defaultdict(list)
     rows: list[tuple[float, float, int, int]] = []
     for message in mido.MidiFile(path):
         now += message.time  # mido gives seconds here.
         if message.type == "note_on":
-            sounding[message.note] = (now, message.velocity)
-        elif message.type == "note_off":
-            begin, loud = sounding.pop(message.note)
+            sounding[message.note].append((now, message.velocity))
+        elif message.type == "note_off" and sounding[message.note]:
+            begin, loud = sounding[message.note].pop(0)
             rows.append((begin, now, message.note, loud))
     return sorted(rows)
 
