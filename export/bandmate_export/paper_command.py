@@ -15,9 +15,9 @@ from bandmate_export.card import write_card
 from bandmate_export.cli import PARITY
 from bandmate_export.paper.networks import PaperNetworks, read_paper_networks
 from bandmate_export.staging import check_target, staged
-from bandmate_server.errors import BandmateError
 from bandmate_server.files import write_whole
 from bandmate_server.model.bundle import Bundle, load_bundle
+from bandmate_training.exit_status import exit_status
 from bandmate_training.paper import import_command
 
 CASES = (parity.Case(1, 8), parity.Case(1, 16, 2))  # two lengths, with and without guidance
@@ -33,15 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bandmate-train import-checkpoint")
     import_command.add_arguments(parser)
     args = parser.parse_args(arguments)
-    try:
-        run(args)
-    except BandmateError as error:
-        sys.stderr.write(f"bandmate-train: error: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("bandmate-train: cancelled\n")
-        return 130
-    return 0
+    return exit_status("bandmate-train", lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> None:

@@ -112,6 +112,11 @@ class Server(ThreadingHTTPServer):
         """Say nothing of clients that go: some tests are about that."""
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
 @pytest.fixture
 def site() -> Iterator[Site]:
     """Return a site that is served while the test runs."""
@@ -150,7 +155,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def local(environment: dict[str, str], tmp_path: Path, weights: Path, site: Any) -> Run:
+def local(
+    no_proxy: None, environment: dict[str, str], tmp_path: Path, weights: Path, site: Any
+) -> Run:
     """Return `bandmate` whose catalogue points to the site, which has the weights."""
     known = {}
     for path in weights.iterdir():

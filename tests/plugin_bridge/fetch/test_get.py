@@ -26,7 +26,9 @@ Run = Callable[..., Any]
 
 
 def left(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    """Return what is in a folder, but for locks."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted(name for name in names if not name.endswith(".lock"))
 
 
 def check_stems(local: Run, tmp_path: Path, name: str, stems: set[str]) -> None:
@@ -112,7 +114,7 @@ def test_ctrl_c_while_it_is_converted_leaves_nothing_but_the_files(
     local: Run, models: Path, cache: Path
 ) -> None:
     process = local("models", "get", "htdemucs_6s", start=True)
-    while not list(models.glob(".staging-*")):
+    while not (models / ".staging").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -120,6 +122,24 @@ def test_ctrl_c_while_it_is_converted_leaves_nothing_but_the_files(
     assert process.returncode == 130, errors
     assert left(models) == []
     assert ONE in left(cache / "htdemucs_6s")
+
+
+def test_a_killed_conversion_is_cleared_away_and_two_at_once_are_one_too_many(
+    local: Run, models: Path, weights: Path
+) -> None:
+    process = local("models", "get", "htdemucs_6s", "--from", weights, start=True)
+    while not (models / ".staging").exists() or not list((models / ".staging").iterdir()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    second = local("models", "get", "htdemucs_ft", "--from", weights, "--quiet")
+    assert second[0] == 1
+    assert "another bandmate installs a model" in second[2][0]
+    process.kill()
+    process.communicate()
+    assert left(models) == [".staging"]
+    assert local("models", "list")[0] == 0
+    assert local("models", "get", "htdemucs_6s", "--from", weights)[0] == 0
+    assert left(models) == ["htdemucs_6s"]
 
 
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_installed(
