@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,10 @@ from numpy.typing import ArrayLike
 
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.sources import ArraySource, FileSource
-from bandmate_server.files import write_whole
 from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import FORCE
 from bandmate_server.progress import Cancel, Monitor, Progress
-from bandmate_server.results.folder import MANIFEST, scratch_folder
+from bandmate_server.results.folder import scratch_folder
 from bandmate_server.results.result import Result
 from bandmate_server.results.stem_file import StemFile
 from bandmate_server.results.writer import ResultWriter, describe_input
@@ -106,20 +103,6 @@ def separate_file(
             result = writer.finish(folder, files, began, job.timings, job.describe(), {}, warnings)
     monitor.report("write", 1.0)
     return result
-
-
-def add_warnings(result: Result, words: list[str]) -> Result:
-    """Add warnings to a finished result's manifest, in its folder too.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    if not words:
-        return result
-    manifest = result.manifest | {"warnings": [*result.manifest["warnings"], *words]}
-    content = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    write_whole(result.folder / MANIFEST, content)
-    return replace(result, manifest=manifest)
 
 
 def _write_stems(job: Separation[Any], files: dict[str, StemFile]) -> None:
