@@ -93,11 +93,11 @@ def test_stems_are_added_and_mixed_with_the_song(
     ],
 )
 def test_wrong_usage_is_one_line(
-    bandmate: Callable[..., Any], tmp_path: Path, arguments: list[str], words: list[str]
+    bandmate_here: Callable[..., Any], tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     write_songs(tmp_path / "songs", 1)
     (tmp_path / "empty").mkdir()
-    bandmate(*batch(*arguments)).failed_with(2, *words)
+    bandmate_here(*batch(*arguments)).failed_with(2, *words)
     assert not (tmp_path / "out").exists()
 
 
