@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -32,6 +32,11 @@ def stored_as(shape: tuple[int, ...], precision: Precision) -> Precision:
     if precision == "int8" and (len(shape) < 2 or shape[0] < 2):
         return "float16"
     return precision
+
+
+def precision_of(weights: Iterable[Tensor]) -> Precision:
+    """Return the smallest precision that loses nothing of weights, by their types."""
+    return "float16" if all(weight.dtype == torch.float16 for weight in weights) else "float32"
 
 
 def precision_words(precisions: Mapping[str, Precision]) -> str:

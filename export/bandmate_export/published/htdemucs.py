@@ -21,7 +21,7 @@ from bandmate_export.bundle import About
 from bandmate_export.published.job import Job
 from bandmate_export.published.names import stem_names
 from bandmate_export.waveform.bundle import WaveformNetwork, write_waveform
-from bandmate_export.weights import Precision
+from bandmate_export.weights import Precision, precision_of
 from bandmate_server.errors import CheckpointError
 from bandmate_server.spec import OTHER
 from bandmate_training.networks.safe_file import fill, read_file
@@ -84,7 +84,8 @@ def write_htdemucs(job: Job) -> None:
         ExportError: if a graph differs from torch.
     """
     packages = [read_package(path) for path in job.files.values()]
-    precision: Precision = "float16" if all(exact for _, exact in packages) else "float32"
+    precisions = {precision for _, precision in packages}
+    precision: Precision = "float16" if precisions == {"float16"} else "float32"
     networks = [network for network, _ in packages]
     if len(networks) > 1:
         networks = _of_own_sources(networks, list(job.files.values()))
@@ -92,8 +93,8 @@ def write_htdemucs(job: Job) -> None:
     write_waveform(WaveformNetwork.of_htdemucs(*networks), job.folder, about, precision, job.report)
 
 
-def read_package(path: Path) -> tuple[HTDemucs, bool]:
-    """Read a network, and whether float16 holds its weights as they are.
+def read_package(path: Path) -> tuple[HTDemucs, Precision]:
+    """Read a network, and the precision of its weights.
 
     Raises:
         CheckpointError: if the file is damaged, would run code, or holds another network.
@@ -115,7 +116,7 @@ def read_package(path: Path) -> tuple[HTDemucs, bool]:
         raise CheckpointError(f"{path}: its sizes make no HTDemucs: {error}") from error
     tensors = {name: value for name, value in weights.items() if isinstance(value, Tensor)}
     fill(network, tensors, path)
-    return network, all(value.dtype == torch.float16 for value in tensors.values())
+    return network, precision_of(tensors.values())
 
 
 def read_config(arguments: Mapping[str, Any], path: Path) -> HTDemucsConfig:

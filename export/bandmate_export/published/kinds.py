@@ -31,8 +31,16 @@ def _htdemucs(job: Job) -> None:
     write_htdemucs(job)
 
 
+def _roformer(job: Job) -> None:
+    from bandmate_export.published.roformer import write_roformer
+
+    write_roformer(job)
+
+
 KINDS = {
     "htdemucs": Kind(("0",), _htdemucs),
     "htdemucs_ft": Kind(("0", "1", "2", "3"), _htdemucs),
     "htdemucs_6s": Kind(("0",), _htdemucs),
+    "bs-roformer": Kind(("weights",), _roformer, config=True),
+    "mel-band-roformer": Kind(("weights",), _roformer, config=True),
 }

@@ -9,11 +9,12 @@ from typing import Any
 
 from bandmate_bridge.commands import weights
 from bandmate_bridge.fetch.install import remove
-from bandmate_bridge.terminal.console import print_error, print_json, print_result
+from bandmate_bridge.terminal.console import print_error, print_json, print_result, print_warning
 from bandmate_bridge.terminal.interrupts import Interrupt
 from bandmate_server.errors import BandmateError, BundleError
 from bandmate_server.model import bundle
 from bandmate_server.model.library.catalogue import CATALOGUE, SPEEDS, PublishedModel
+from bandmate_server.model.library.preferences import read_preferences
 
 
 def run(options: argparse.Namespace, _interrupt: Interrupt) -> int:
@@ -150,6 +151,9 @@ def _add(options: argparse.Namespace) -> int:
 
 def _remove(options: argparse.Namespace) -> int:
     path = remove(options.model)
+    for key, value in read_preferences().items():
+        if value == options.model:
+            print_warning(f"{key} is {value}: choose another, or `bandmate config unset {key}`")
     if options.json:
         print_json({"command": "models remove", "ok": True, "path": str(path)})
     elif not options.quiet:
@@ -160,6 +164,9 @@ def _remove(options: argparse.Namespace) -> int:
 def _tell_of_new(path: Path, options: argparse.Namespace) -> int:
     """Say which model was added to the user's own."""
     model = describe(path, graphs=False)
+    first = bundle.list_bundles().get(path.name)
+    if first != path:
+        print_warning(f"{path.name} means the model in {first}, which counts first")
     if options.json:
         print_json({"command": f"models {options.action}", "ok": True, "model": model})
     elif not options.quiet:

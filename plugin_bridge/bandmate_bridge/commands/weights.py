@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from bandmate_bridge.fetch import origin
-from bandmate_bridge.fetch.install import check_conversion, check_name, install
+from bandmate_bridge.fetch.install import check_conversion, check_name, check_place, install
 from bandmate_bridge.fetch.kinds import kind_of
 from bandmate_bridge.terminal.console import print_note, print_warning
 from bandmate_bridge.terminal.progress_bar import progress_bar
@@ -35,6 +35,7 @@ def get(name: str, place: str | None, *, force: bool, quiet: bool) -> Path:
     model = find_published(name)
     check_name(name, force)
     check_conversion()
+    check_place(model.disk_mb)
     places = origin.locate(model, place)
     if not quiet:
         _introduce(model)
@@ -74,6 +75,7 @@ def import_files(
     name = name or files[0].stem
     check_name(name, force)
     check_conversion()
+    check_place(0)
     chosen, roles = kind_of(files, config, kind)
     if config is not None:
         roles[CONFIG] = config

@@ -15,6 +15,17 @@ import torch
 
 SIZES = {"channels": 8, "bottom_channels": 32, "t_heads": 2, "t_layers": 2, "dconv_mode": 3}
 FOUR = ["drums", "bass", "other", "vocals"]
+ROFORMER_SIZES = {
+    "dim": 16,
+    "depth": 2,
+    "stereo": True,
+    "time_transformer_depth": 1,
+    "freq_transformer_depth": 1,
+    "dim_head": 8,
+    "heads": 2,
+    "stft_hop_length": 441,
+    "mask_estimator_depth": 2,
+}
 Package = Callable[..., Path]
 
 # Runs in a process of its own, without a line of ours: the reference package makes the network,
@@ -45,6 +56,28 @@ torch.save(
     },
     path,
 )
+"""
+
+# Likewise for RoFormers: weights, and what the reference makes of a segment of noise.
+ROFORMER = """
+import json, sys
+import numpy as np
+import torch
+import bs_roformer
+
+path, sound, kind, sizes = sys.argv[1:]
+build = {"bs": bs_roformer.BSRoformer, "mel": bs_roformer.MelBandRoformer}[kind]
+torch.manual_seed(0)
+network = build(**json.loads(sizes), flash_attn=False).eval()
+generator = torch.Generator().manual_seed(1)
+with torch.no_grad():
+    for name, weight in network.named_parameters():
+        if "rotary" not in name:
+            weight.add_(0.05 * torch.randn(weight.shape, generator=generator))
+    mix = 0.1 * torch.randn(1, 2, 44100, generator=generator)
+    stems = network(mix).reshape(-1, 2, 44100)
+torch.save(network.state_dict(), path)
+np.savez(sound, mix=mix[0].numpy(), stems=stems.numpy())
 """
 
 
@@ -90,3 +123,24 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def roformer_files(
+    run_script: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, int], dict[str, Path]]:
+    """Write weights, and mixture and stems as the reference makes them, of a kind and stems."""
+    pytest.importorskip("bs_roformer", reason="the reference is not here")
+    folder, known = tmp_path_factory.mktemp("roformers"), set[str]()
+
+    def write(kind: str, stems: int) -> dict[str, Path]:
+        name = f"{kind}{stems}"
+        files = {"weights": folder / f"{name}.ckpt", "sound": folder / f"{name}.npz"}
+        if name not in known:
+            extra = {"linear_transformer_depth": 0} if kind == "mel" else {}
+            sizes = json.dumps({**ROFORMER_SIZES, "num_stems": stems, **extra})
+            run_script(ROFORMER, *map(str, files.values()), kind, sizes)
+            known.add(name)
+        return files
+
+    return write

@@ -123,6 +123,9 @@ def test_an_id_used_for_something_else_is_refused(server: Any, library: Path) ->
     with pytest.raises(ServerError, match="was used for /bandmate/separate") as caught:
         client.generate(1.0, request="mine")
     assert caught.value.code == 409
+    with pytest.raises(ServerError, match="was used for other arguments of") as caught:
+        client.separate(library / "song.wav", frames=8_000, request="mine")
+    assert caught.value.code == 409
 
 
 def test_the_mailbox_is_filled_and_its_answer_noticed(

@@ -277,13 +277,17 @@ class RoFormer(nn.Module):
         return torch.bincount(bins, minlength=self.config.bins).clamp(min=1).float()
 
 
+def rotary_rates(width: int) -> Tensor:
+    """Return the angles (width / 2,) by which pairs of numbers are turned from place to place."""
+    return ROTARY_BASE ** -(torch.arange(0, width, 2) / width)
+
+
 def rotary_waves(length: int, width: int) -> tuple[Tensor, Tensor]:
     """Return the cosines and sines (length, width / 2) by which pairs of numbers are turned.
 
     Source: Su et al. 2021 (RoFormer), eq. 15.
     """
-    rates = ROTARY_BASE ** -(torch.arange(0, width, 2) / width)
-    angles = torch.arange(length)[:, None] * rates
+    angles = torch.arange(length)[:, None] * rotary_rates(width)
     return angles.cos(), angles.sin()
 
 
