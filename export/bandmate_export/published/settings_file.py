@@ -21,7 +21,11 @@ class _Loader(yaml.SafeLoader):
     """Knows tuples as well, and nothing else of Python's."""
 
 
-_Loader.add_constructor(TUPLE, lambda loader, node: tuple(loader.construct_sequence(node)))
+def _tuple(loader: _Loader, node: yaml.SequenceNode) -> tuple[Any, ...]:
+    return tuple(loader.construct_sequence(node))
+
+
+_Loader.add_constructor(TUPLE, _tuple)
 
 
 def read_settings(path: Path) -> dict[str, dict[str, Any]]:
