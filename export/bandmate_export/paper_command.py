@@ -12,7 +12,7 @@ from bandmate_export.paper.networks import read_paper_networks
 from bandmate_export.paper_bundle import CASES, DEFAULTS, write_paper
 from bandmate_export.staging import check_target, staged
 from bandmate_export.weights import Precision
-from bandmate_server.errors import BandmateError
+from bandmate_training.exit_status import exit_status
 from bandmate_training.paper import import_command
 from bandmate_training.paper.files import sort_files
 
@@ -22,15 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bandmate-train import-checkpoint")
     import_command.add_arguments(parser)
     args = parser.parse_args(arguments)
-    try:
-        run(args)
-    except BandmateError as error:
-        sys.stderr.write(f"bandmate-train: error: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("bandmate-train: cancelled\n")
-        return 130
-    return 0
+    return exit_status("bandmate-train", lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> None:

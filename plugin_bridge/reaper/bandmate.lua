@@ -3,14 +3,14 @@
 -- ReaScript has no sockets: requests go out by the `bandmate send` command, results come back as
 -- files in the server's mailbox, which a deferred function looks into until they are there.
 
-local CONTEXT = 10.24 -- seconds on either side of a selection that the model can hear
+local CONTEXT = 10.24 -- seconds on either side of a selection that the model is given
 local BLOCK = 65536 -- samples rendered at a time
 local PATIENCE = 15000 -- milliseconds that `bandmate send` may take
 local START_PATIENCE = 90000 -- and the start of a server
 local SOFT = 0.01 -- seconds of fade at the ends of new parts
 local DEFAULT_FADE = 0.011 -- seconds: REAPER's own fade at the ends of items
 local MOST_FIELDS = 16 -- of a dialog
-local STEMS = { "bass", "drums", "guitar", "piano" }
+local USUAL = { "bass", "drums", "guitar", "piano" } -- stems, as long as no server has said otherwise
 local WORDS = { -- what tracks are called, drums first: a bass drum is no bass
 	{ "drums", "drum", "kick", "snare", "perc", "beat" }, { "bass", "bass" },
 	{ "guitar", "guit", "gtr" }, { "piano", "piano", "keys", "rhodes" },
@@ -216,13 +216,25 @@ end
 
 -- Parts of a song -----------------------------------------------------------------------------
 
+-- The stems that a task's model knows, as the server has left them.
+local function stems_of (task)
+	local known = (read (chosen.workdir .. "/stems.json") or ""):match ('"' .. task .. '":%s*%[(.-)%]')
+	local stems = {}
+	for stem in (known or ""):gmatch ('"([^"]+)"') do stems[#stems + 1] = stem end
+	return #stems > 0 and stems or USUAL
+end
+
 -- The stem that a track is, by its name, or "backing".
 local function guess (name)
-	local own = (name:match ("^.* %- (.*)$") or name):lower ()
+	local own, known = (name:match ("^.* %- (.*)$") or name):lower (), {}
+	for _, stem in ipairs (stems_of ("add")) do known[stem] = true end
 	for _, words in ipairs (WORDS) do
 		for index = 2, #words do
-			if own:find (words[index], 1, true) then return words[1] end
+			if known[words[1]] and own:find (words[index], 1, true) then return words[1] end
 		end
+	end
+	for stem in pairs (known) do
+		if own:find (stem, 1, true) then return stem end
 	end
 	return "backing"
 end
@@ -279,12 +291,13 @@ local function track_of_role (tracks, roles, wanted)
 	return nil
 end
 
--- The track that is to be played anew and its stem. Only a single one is chosen unasked.
+-- The track that is to be made again and its stem. Only a single one is chosen unasked.
 local function chosen_track (name, tracks, roles)
 	for index, track in ipairs (tracks) do
 		if name == name_of (track) or name == "" and #tracks == 1 then
-			if not table.concat (STEMS, " "):find (roles[index], 1, true) then
-				error ("Say what " .. name_of (track) .. " is: bass, drums, guitar or piano.", 0)
+			local stems = table.concat (stems_of ("add"), ", ")
+			if not (", " .. stems .. ","):find (" " .. roles[index] .. ",", 1, true) then
+				error ("Say what " .. name_of (track) .. " is: " .. stems .. ".", 0)
 			end
 			return track, roles[index]
 		end
@@ -321,7 +334,7 @@ actions["separate selection"] = function () separate () end
 
 actions["separate into"] = function ()
 	pieces ()
-	local answers = ask ("Separate", { "Stems (the rest is one track)", table.concat (STEMS, " ") }, {})
+	local answers = ask ("Separate", { "Stems (the rest is one track)", table.concat (stems_of ("separate"), " ") }, {})
 	if answers then separate ((answers[1]:lower ():gsub ("[%s,]+", ","))) end
 end
 
@@ -330,7 +343,7 @@ actions["add part"] = function ()
 	local answers, roles = ask ("Add part", { "New parts", "guitar", "Takes", "1", "Strength if it is there", "0.5" }, tracks)
 	if not answers then return end
 	local new = { "add" }
-	for stem in answers[1]:lower ():gmatch ("%a+") do
+	for stem in answers[1]:lower ():gmatch ("[%w_-]+") do
 		local present = track_of_role (tracks, roles, stem)
 		if present then
 			request ("A new take of " .. name_of (present), source_of (present), first,
@@ -358,7 +371,7 @@ end
 
 actions["new take"] = function ()
 	local tracks, first, last = span (pieces ())
-	local fields = { "Track to play anew", only_name (tracks), "Strength (0 to 1)", "0.5", "Takes", "1" }
+	local fields = { "Track to make again", only_name (tracks), "Strength (0 to 1)", "0.5", "Takes", "1" }
 	local answers, roles = ask ("New take", fields, tracks)
 	if not answers then return end
 	local target = chosen_track (answers[1], tracks, roles)

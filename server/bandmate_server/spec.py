@@ -11,7 +11,7 @@ Axis letters used in shape comments everywhere:
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal
 
 STEMS = ("bass", "drums", "guitar", "piano")
@@ -92,6 +92,11 @@ class ModelSpec:
     def sample_rate(self) -> int:
         """Of the audio that the model takes, Hz."""
         return self.mel.sample_rate
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether latents are notes, laid out as in `model/notes/layout.py`."""
+        return self.latent_cells is not None
 
     @property
     def latent_bands(self) -> int:
@@ -265,6 +270,12 @@ def spec_from_json(data: dict[str, Any]) -> AnySpec:
     kind = data.get("kind", ModelSpec.kind) if isinstance(data, dict) else None
     if kind not in SPECS:
         raise ValueError(f"the model is of kind {kind!r}: expected one of {', '.join(SPECS)}")
+    known = {"kind", *(one.name for one in fields(SPECS[kind]))}
+    if unknown := sorted(data.keys() - known):
+        raise ValueError(
+            f"its spec has {', '.join(unknown)}, which this bandmate does not know:"
+            " was the model made for a newer one?"
+        )
     return SPECS[kind].from_json(data)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import soundfile
 import torch
 from torch import nn
 
+from bandmate_bridge.cli import main as bandmate
 from bandmate_export.cli import main
 from bandmate_export.notes.denoiser import denoise, denoiser_graph
 from bandmate_export.notes.encoder import NoteEncoder, encoder_graph
@@ -21,8 +24,13 @@ from bandmate_export.notes.sound import decode, decoder_graph
 from bandmate_export.parity import Case, inputs
 from bandmate_export.weights import Precision, rounded
 from bandmate_server import PartSettings, add
+from bandmate_server.errors import OutputError
 from bandmate_server.model.graphs import graph_shapes
+from bandmate_server.model.notes.midi import read_notes
+from bandmate_server.model.notes.score import Score, cut_scores
+from bandmate_server.model.notes.tempo import Pulse
 from bandmate_server.model.opening import open_latent_model
+from bandmate_server.parts.files import add_files, fill_file, vary_file
 from bandmate_server.parts.part import decide_sampling
 from bandmate_server.spec import NOTES
 from bandmate_training.networks.mel import LogMel
@@ -128,20 +136,31 @@ def checkpoint(path: Path, kind: str, module: nn.Module, config: Any) -> Path:
     return path
 
 
-def test_checkpoints_become_a_bundle_that_makes_parts(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of tiny networks with random weights."""
+    tmp_path = tmp_path_factory.mktemp("notes")
     tiny = NoteDenoiserConfig(64, 1, 32, 2), TranscriberConfig(4, 8, 32, 1, 2)
     sound = NoteDecoderConfig(32, 1, 32, 1, 2, 16)
-    made = [
-        checkpoint(tmp_path / "a.pt", "note-denoiser", shaken(NoteDenoiser(tiny[0])), tiny[0]),
-        checkpoint(tmp_path / "b.pt", "note-encoder", shaken(Transcriber(tiny[1])), tiny[1]),
-        checkpoint(tmp_path / "c.pt", "note-decoder", shaken(NoteDecoder(NOTES, sound)), sound),
-    ]
-    out = tmp_path / "notes"
+    torch.manual_seed(0)
+    with torch.no_grad():
+        encoder = shaken(Transcriber(tiny[1]))
+        encoder.get_parameter("seldom").add_(4)  # It finds notes anywhere.
+        made = [
+            checkpoint(tmp_path / "a.pt", "note-denoiser", shaken(NoteDenoiser(tiny[0])), tiny[0]),
+            checkpoint(tmp_path / "b.pt", "note-encoder", encoder, tiny[1]),
+            checkpoint(tmp_path / "c.pt", "note-decoder", shaken(NoteDecoder(NOTES, sound)), sound),
+        ]
+    out = tmp_path / "bundle"
     assert main([*map(str, made), "--out", str(out), "--half", "--int8", "denoiser"]) == 0
-    model = open_latent_model(out, "cpu")
+    return out
+
+
+def test_checkpoints_become_a_bundle_that_makes_parts(bundle: Path) -> None:
+    model = open_latent_model(bundle, "cpu")
     assert model.spec == NOTES and model.bundle.mask_speeds == (1.0, 0.93, 1.07)
     assert decide_sampling(model, PartSettings()).steps == 25
-    card = (out / "MODEL_CARD.md").read_text()
+    card = (bundle / "MODEL_CARD.md").read_text()
     assert "| encoder |" in card and "| denoiser |" in card
     wave: FloatArray = torch.randn(NOTES.window_samples).mul(0.1).numpy()
     found = add(
@@ -162,3 +181,105 @@ def test_a_missing_network_on_notes_is_named(
     made = checkpoint(tmp_path / "a.pt", "note-denoiser", NoteDenoiser(tiny), tiny)
     assert main([str(made), "--out", str(tmp_path / "out")]) == 1
     assert "no checkpoint of the note-encoder and the note-decoder" in capsys.readouterr().err
+
+
+def played(folder: Path) -> dict[str, Path]:
+    """Write three seconds of two stems, with a beat in the drums."""
+    rng = np.random.default_rng(0)
+    rate, given = 44_100, {}
+    for stem in ("drums", "guitar"):
+        beat = np.zeros(3 * rate, np.float32)
+        for hit in range(0, len(beat), rate // 2):
+            beat[hit : hit + 4000] = rng.normal(0, 0.2, 4000) * np.linspace(1, 0, 4000)
+        given[stem] = folder / f"{stem}.wav"
+        soundfile.write(given[stem], beat, rate, subtype="FLOAT")
+    return given
+
+
+def test_parts_bring_a_midi_file_that_lies_where_the_audio_does(
+    bundle: Path, tmp_path: Path
+) -> None:
+    model, given = open_latent_model(bundle, "cpu"), played(tmp_path)
+    chosen = PartSettings(steps=2, drafts=1, start=1.0, end=2.5)
+    (added,) = add_files(model, ["bass"], given, tmp_path / "add", settings=chosen)
+    (filled,) = fill_file(model, "guitar", given, tmp_path / "fill", settings=chosen)
+    for result, stem, begin, end in ((added, "bass", 0, 1.5), (filled, "guitar", 1.0, 2.5)):
+        assert result.midi == {stem: result.folder / f"{stem}.mid"}
+        assert result.manifest["outputs"][stem]["midi"] == f"{stem}.mid"
+        beat, rows = result.manifest["beat"], read_notes(result.midi[stem])
+        assert 0 <= beat["first_beat"] < 60 / beat["tempo"] + 1e-3
+        assert rows and all(begin - 1e-3 <= row[0] < end and row[1] <= end + 2e-3 for row in rows)
+
+
+def test_midi_files_are_written_again_with_their_audio(bundle: Path, tmp_path: Path) -> None:
+    model, given = open_latent_model(bundle, "cpu"), played(tmp_path)
+    out, chosen = tmp_path / "out", PartSettings(steps=2, drafts=1)
+    add_files(model, ["bass"], given, out, settings=chosen)
+    with pytest.raises(OutputError, match="is there already"):
+        add_files(model, ["bass"], given, out, settings=chosen)
+    add_files(model, ["piano"], given, out, settings=chosen, force=True)
+    assert {path.name for path in out.iterdir()} == {"piano.wav", "piano.mid", "manifest.json"}
+
+
+def test_a_stem_that_rests_has_an_empty_score(bundle: Path, tmp_path: Path) -> None:
+    model, given = open_latent_model(bundle, "cpu"), played(tmp_path)
+    soundfile.write(given["guitar"], np.zeros(132_300, np.float32), 44_100)
+    chosen = PartSettings(steps=2, drafts=1)
+    (result,) = vary_file(model, "guitar", given, tmp_path / "out", strength=0.5, settings=chosen)
+    assert read_notes(result.midi["guitar"]) == []
+
+
+def test_cut_scores_begin_where_the_cut_does(tmp_path: Path) -> None:
+    score = Score({"bass": np.array([[0.5, 1, 40, 90], [2, 4, 45, 60]], np.float32)},
+                  Pulse(100.0, 0.1))  # fmt: skip
+    score.write("bass", tmp_path / "bass.mid", 5.0)
+    beat = cut_scores({"bass": tmp_path / "bass.mid"}, score.describe(), 1.5, 2.0)
+    (row,) = read_notes(tmp_path / "bass.mid")
+    assert row == pytest.approx((0.5, 2.0, 45, 60), abs=2e-3)
+    assert beat == {"tempo": 100.0, "first_beat": pytest.approx(0.4, abs=1e-3)}
+
+
+def test_stems_are_written_down(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stems = tmp_path / "stems"
+    stems.mkdir()
+    given = played(stems)
+    soundfile.write(stems / "other.wav", np.zeros(9, np.float32), 44_100)
+    out = tmp_path / "midi"
+    line = ["transcribe", str(stems), "--out", str(out), "--model", str(bundle), "--device=cpu"]
+    assert bandmate([*line, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["midi"] == {stem: str(out / f"{stem}.mid") for stem in given}
+    for stem in given:
+        rows = read_notes(out / f"{stem}.mid")
+        assert len(rows) == report["manifest"]["outputs"][stem]["notes"] > 0
+        assert rows[0][0] >= 0 and rows[-1][0] < 3.0
+    assert bandmate(line) == 1
+    assert "--force" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["bass=a.wav", "bass=b.wav"], "bass is given twice"),
+        (["song.wav"], "does not say which stem"),
+        (["{empty}"], "holds no files called bass, drums, guitar, piano"),
+    ],
+)
+def test_what_cannot_be_written_down_is_named(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], words: str
+) -> None:
+    files = [text.format(empty=tmp_path) for text in given]
+    line = ["transcribe", *files, "--out", str(tmp_path / "out"), "--model", str(bundle)]
+    assert bandmate(line) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_without_notes_cannot_write_them_down(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (given, *_) = played(tmp_path).values()
+    assert bandmate(["transcribe", str(given), "--out", str(tmp_path / "out"), "--model=mini"]) == 2
+    assert "mini does not know notes" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from bandmate_server.errors import CorpusError
 from bandmate_server.model.model import Condition, Encoded, Model
 from bandmate_server.model.schedule import cumulative_alphas
 from bandmate_server.spec import MINI, OTHER, STEMS
-from bandmate_training.corpus import fluid, presets, timidity
+from bandmate_training.corpus import fluid, instruments, timidity
 from bandmate_training.networks.mel import LogMel
 
 FloatArray = npt.NDArray[np.float32]
@@ -50,7 +50,7 @@ def write_track(folder: Path, sources: Sequence[str], seconds: float, rate: int,
 def renderers() -> None:
     """Skip where the programs and sounds that a corpus is rendered with are missing."""
     try:
-        presets.check_fonts()
+        instruments.check_fonts()
         timidity.find_tool()
         fluid.load_library()
     except CorpusError as error:

@@ -8,7 +8,7 @@ local parts = assert (loadfile (library .. "parts.lua")) (library)
 
 local tracks, first, last = sound.span (sound.pieces ())
 local rows = { { type = "heading", title = "New parts, playing to the selected tracks" } }
-for _, stem in ipairs (parts.STEMS) do
+for _, stem in ipairs (parts.stems ("add")) do
 	rows[#rows + 1] = { type = "checkbox", key = stem, title = stem, default = false }
 end
 rows[#rows + 1] = parts.TAKES
@@ -21,7 +21,7 @@ local session, start, is = parts.session (tracks, answer, first, last)
 session.start, session.frames = start, last - first
 
 local new, asked = {}, false
-for _, stem in ipairs (parts.STEMS) do
+for _, stem in ipairs (parts.stems ("add")) do
 	if answer[stem] and is[stem] then
 		parts.vary (is[stem], stem, session, first, last, answer.strength, answer.takes)
 		asked = true

@@ -8,7 +8,7 @@ local silence = assert (loadfile (library .. "silence.lua")) (library)
 
 local parts = {}
 
-parts.STEMS = { "bass", "drums", "guitar", "piano" }
+local USUAL = { "bass", "drums", "guitar", "piano" } -- as long as no server has said otherwise
 
 local UNCHOSEN, LEFT_OUT = "(choose a track)", "left out"
 
@@ -17,13 +17,25 @@ local WORDS = { -- what tracks are called, drums first: a bass drum is no bass
 	{ "guitar", "guit", "gtr" }, { "piano", "piano", "keys", "rhodes" },
 }
 
+-- The stems that a task's model knows, as the server has left them.
+function parts.stems (task)
+	local known = (wire.read (wire.workdir .. "/stems.json") or ""):match ('"' .. task .. '":%s*%[(.-)%]')
+	local stems = {}
+	for stem in (known or ""):gmatch ('"([^"]+)"') do stems[#stems + 1] = stem end
+	return #stems > 0 and stems or USUAL
+end
+
 -- The stem that a track is, by its name ("mix - bass 2" is a bass), or "backing".
 function parts.guess (name)
-	local own = (name:match ("^.* %- (.*)$") or name):lower ()
+	local own, known = (name:match ("^.* %- (.*)$") or name):lower (), {}
+	for _, stem in ipairs (parts.stems ("add")) do known[stem] = true end
 	for _, words in ipairs (WORDS) do
 		for index = 2, #words do
-			if own:find (words[index], 1, true) then return words[1] end
+			if known[words[1]] and own:find (words[index], 1, true) then return words[1] end
 		end
+	end
+	for stem in pairs (known) do
+		if own:find (stem, 1, true) then return stem end
 	end
 	return "backing"
 end
@@ -64,10 +76,11 @@ end
 
 -- Add to rows what each track is, as guessed from its name.
 function parts.with_roles (rows, tracks)
+	local roles = parts.stems ("add")
+	table.move ({ "backing", LEFT_OUT }, 1, 2, #roles + 1, roles)
 	for index, track in ipairs (tracks) do
 		rows[#rows + 1] = {
-			type = "dropdown", key = "of role " .. index, title = track:name () .. " is",
-			values = same ({ "bass", "drums", "guitar", "piano", "backing", LEFT_OUT }),
+			type = "dropdown", key = "of role " .. index, title = track:name () .. " is", values = same (roles),
 			default = parts.guess (track:name ()),
 		}
 	end
@@ -91,7 +104,7 @@ function parts.chosen (answer, tracks)
 		local stem = answer["of role " .. index]
 		if track:name () == answer["of target"] then
 			if stem == "backing" or stem == LEFT_OUT then
-				error ("Choose what " .. track:name () .. " is: bass, drums, guitar or piano.", 0)
+				error ("Choose what " .. track:name () .. " is: " .. table.concat (parts.stems ("add"), ", ") .. ".", 0)
 			end
 			return track, stem
 		end
@@ -106,7 +119,7 @@ parts.STRENGTH = {
 }
 
 -- The files of the tracks by role, as JSON values, and where `first` is in them.
---   target   the track that is played anew, or nil: others of its role are backing to it
+--   target   the track that is made again, or nil: others of its role are backing to it
 --   session  { bass = files, backing = { files, files } }: several of one role are a list
 --   is       { bass = track, ... }: the first track of each role
 function parts.session (tracks, answer, first, last, target)

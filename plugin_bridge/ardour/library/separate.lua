@@ -8,19 +8,9 @@ local notes = assert (loadfile (library .. "notes.lua")) (library)
 local silence = assert (loadfile (library .. "silence.lua")) (library)
 local parts = assert (loadfile (library .. "parts.lua")) (library)
 
--- What the model tells apart, as the server has it.
-local function stems_of_model ()
-	local listed = (wire.read (wire.workdir .. "/server.json") or ""):match ('"stems":%s*%[(.-)%]')
-	local stems = {}
-	for name in (listed or ""):gmatch ('"([^"]+)"') do
-		if name ~= "other" then stems[#stems + 1] = name end
-	end
-	return #stems > 0 and stems or parts.STEMS
-end
-
 local function choose ()
 	if not with_dialog then return { mute = true } end
-	local stems, wanted = stems_of_model (), {}
+	local stems, wanted = parts.stems ("separate"), {}
 	local rows = { { type = "heading", title = "A track for each of" } }
 	for _, stem in ipairs (stems) do rows[#rows + 1] = { type = "checkbox", key = stem, title = stem, default = true } end
 	rows[#rows + 1] = { type = "checkbox", key = "the rest", title = "the rest as one track", default = true }

@@ -10,11 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from bandmate_bridge.arguments.parsing import Commands, add_command
+from bandmate_bridge.arguments.parsing import Commands, add_command, add_printed
 from bandmate_server.errors import SettingsError
-from bandmate_server.option_arguments import add_options, argument_type
+from bandmate_server.option_arguments import add_option, add_options, argument_type
 from bandmate_server.option_kinds import Stems, known_stem
-from bandmate_server.options import Task, options_of
+from bandmate_server.options import ENGINE, FORCE, Task, in_group, options_of
 from bandmate_server.spec import BACKING
 
 Given = tuple[str, Path]
@@ -59,10 +59,20 @@ examples:
       writes idea/{bass,drums,guitar,piano}.wav
   bandmate generate --seconds 8 --stems drums,bass --out groove --seed 3 --rate 48000
 """
+TRANSCRIBE_HELP = """\
+examples:
+  bandmate transcribe bass.wav --out notes
+      writes notes/bass.mid: what the bass plays, over the beat that it keeps
+  bandmate transcribe stems/song --out notes
+      every stem in a folder, on one beat; other.wav is left out
+  bandmate transcribe guitar=take3.wav drums=loop.flac --out notes
+
+It needs a model that knows notes; new parts of such a model bring their MIDI files by themselves.
+"""
 
 
 def add_parts(commands: Commands) -> None:
-    """Add the four commands."""
+    """Add the commands that make parts, and `transcribe`."""
     for task, row in PART_COMMANDS.items():
         parser = add_command(commands, task, row.words, row.help)
         row.add_subject(parser)
@@ -70,6 +80,16 @@ def add_parts(commands: Commands) -> None:
             "--out", type=Path, required=True, metavar="DIR", help="files go to DIR/<stem>.wav"
         )
         add_options(parser, options_of(task, "command").values())
+    parser = add_command(
+        commands, "transcribe", "write down the notes of stems as MIDI files", TRANSCRIBE_HELP
+    )
+    parser.add_argument("given", nargs="+", metavar="[STEM=]FILE|FOLDER", help="stems")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="files go to DIR/<stem>.mid"
+    )
+    add_options(parser, in_group(ENGINE))
+    add_option(parser, FORCE)
+    add_printed(parser)
 
 
 def read_subject(

@@ -38,7 +38,7 @@ from bandmate_server.results.claim import claimed
 
 ANSWER_SECONDS = 10.0
 SILENCE_SECONDS = 5.0  # without an event, after which the job's state is asked for
-UNREADABLE = (403, 404)  # errors after which a file is sent instead
+UNREADABLE = (403, 404, 409)  # after which a file is sent: it may have been before
 
 Wave = str | Path | Sequence[str | Path]  # a file, or several that are summed
 
@@ -143,7 +143,7 @@ class Client:
         options: Mapping[str, Any] | None = None,
         request: str | None = None,
     ) -> str:
-        """Have a range of one stem made anew and return the job; see `add`."""
+        """Have a range of one stem made again and return the job; see `add`."""
         arguments = {"stem": stem, "start": start, "frames": frames}
         return self.submit("fill", arguments, session, options, request)
 
@@ -204,10 +204,8 @@ class Client:
 
     def status(self, job: str) -> dict[str, Any]:
         """Return a job's state, stage, fraction, stems and error."""
-        found: dict[str, Any] = json.loads(
-            str(self._connection.ask("/bandmate/status", "s", job)[1])
-        )
-        return found
+        text = str(self._connection.ask("/bandmate/status", "s", job)[1])
+        return dict(json.loads(text))
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return state, stage, fraction and error of the newest jobs, as many as fit a reply."""
@@ -302,7 +300,7 @@ class Client:
         Raises:
             OutputError: if files are there already, or cannot be written.
         """
-        wanted = [stem["wav"] for stem in self._stems(job)]
+        wanted = [s[key] for s in self._stems(job) for key in ("wav", "midi") if key in s]
         takes = sorted({wav.rpartition("/")[0] for wav in wanted})
         files = {folder / _place(job, wav): wav for wav in wanted}
         files |= {

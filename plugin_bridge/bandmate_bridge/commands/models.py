@@ -164,6 +164,9 @@ def _remove(options: argparse.Namespace) -> int:
 def _tell_of_new(path: Path, options: argparse.Namespace) -> int:
     """Say which model was added to the user's own."""
     model = describe(path, graphs=False)
+    first = bundle.list_bundles().get(path.name)
+    if first != path:
+        print_warning(f"{path.name} means the model in {first}, which counts first")
     if options.json:
         print_json({"command": f"models {options.action}", "ok": True, "model": model})
     elif not options.quiet:

@@ -21,7 +21,7 @@ from bandmate_server.option_arguments import given
 from bandmate_server.options import options_of
 from bandmate_server.parts.files import write_part
 from bandmate_server.parts.task import PartTask, part_task
-from bandmate_server.settings import PartSettings, check_region, check_wanted, part_settings
+from bandmate_server.settings import PartSettings, check_region, check_wanted
 
 if TYPE_CHECKING:
     from bandmate_server.model.opening import AnyModel
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
 
 def _settings(options: argparse.Namespace) -> PartSettings:
     rows = options_of(options.command, "command").values()
-    settings = part_settings(given(options, rows, "settings"))
+    settings = PartSettings.of(given(options, rows, "settings"))
     check_region(settings.start, settings.end)
     return settings
 
@@ -124,7 +124,7 @@ def _print_results(model: AnyModel, options: argparse.Namespace, results: list[R
         for result in results:
             length = result.manifest["region"]["seconds"]
             spent = result.manifest["timings"]["total"]
-            names = " ".join(file.name for file in result.stems.values())
+            names = " ".join(f.name for f in (*result.stems.values(), *result.midi.values()))
             print_result(f"{length:.2f} s {done} in {spent:.2f} s into {result.folder}: {names}")
 
 
@@ -133,5 +133,6 @@ def _report(result: Result) -> dict[str, Any]:
         "take": result.manifest["settings"]["take"],
         "folder": str(result.folder),
         "stems": {stem: str(file) for stem, file in result.stems.items()},
+        "midi": {stem: str(file) for stem, file in result.midi.items()},
         "manifest": result.manifest,
     }

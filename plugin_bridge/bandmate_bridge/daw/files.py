@@ -28,7 +28,7 @@ def settings_base(mac: str, windows: str) -> Path:
 
 
 def scripts_folder(daw: str) -> Path:
-    """Return the folder that our scripts for this DAW come in: a wheel's, or a checkout's."""
+    """Return the folder of our scripts for a DAW: in the package, or in a checkout beside it."""
     folder = Path(__file__).parent
     packed = folder / "scripts" / daw
     return packed if packed.is_dir() else folder.parents[1] / daw

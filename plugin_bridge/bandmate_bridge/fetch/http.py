@@ -39,7 +39,7 @@ class Answer:
     validator: str
 
 
-class _KeepsHttps(urllib.request.HTTPRedirectHandler):
+class KeepsHttps(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but none from https to anything else."""
 
     def redirect_request(
@@ -75,7 +75,7 @@ def ask(url: str, start: int, validator: str) -> Answer:
         headers |= {"Range": f"bytes={start}-", "If-Range": validator}
     request = urllib.request.Request(url, headers=headers)
     try:
-        opener = urllib.request.build_opener(_KeepsHttps)
+        opener = urllib.request.build_opener(KeepsHttps)
         answer = opener.open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +20,11 @@ from bandmate_server.model.bundle import (
 )
 from bandmate_server.model.library.catalogue import CONFIG
 from bandmate_server.progress import Progress
+from bandmate_server.results.locks import Locked, lock_file
 
 NEEDED = ("torch", "onnx")  # by the conversion
 CONVERSION = "bandmate_export.published"
+STAGING = ".staging"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -138,16 +140,25 @@ def remove(name: str) -> Path:
 
 @contextmanager
 def _staging() -> Iterator[Path]:
-    """Give a folder on the disk of the user's models; what is left in it goes at the end."""
-    folder = user_folder() / f".staging-{uuid.uuid4().hex}"
+    """Give a folder on the disk of the user's models; what is left in it goes at the end.
+
+    One process at a time has one. So what a killed one has left can go at the beginning.
+    """
+    folder = user_folder() / STAGING
     try:
-        try:
-            folder.mkdir(parents=True)
-        except OSError as error:
-            raise OutputError(f"cannot write to {user_folder()}: {error.strerror}") from error
+        user_folder().mkdir(parents=True, exist_ok=True)
+        lock = lock_file(user_folder() / f"{STAGING}.lock")
+    except Locked as error:
+        raise OutputError("another bandmate installs a model: wait until it is done") from error
+    except OSError as error:
+        raise OutputError(f"cannot write to {user_folder()}: {error.strerror}") from error
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 def _moved(made: Path, target: Path, old: Path) -> Path:

@@ -51,7 +51,9 @@ def _roformer(config: Path) -> str:
     ]
     if len(found) != 1:
         keys = " or ".join(f"{key} ({kind})" for kind, key in BAND_SPLITS.items())
-        raise BundleError(f"{config} describes no network that is known here: expected {keys}")
+        raise BundleError(
+            f"{config} describes no network that is known here: expected {keys} in it, or --kind"
+        )
     return found[0]
 
 

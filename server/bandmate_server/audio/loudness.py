@@ -9,7 +9,6 @@ import numpy as np
 import soxr
 
 from bandmate_server.audio.arrays import FloatArray
-from bandmate_server.spec import STEMS
 
 BLOCK_SECONDS = 0.4  # of the gating blocks: shorter audio is padded
 PEAK_FACTOR = 4  # of oversampling for the true peak
@@ -18,8 +17,9 @@ _PEAK_MARGIN_DB = 0.1  # what resampling to the session's rate may add
 SILENCE_LUFS = -70.0  # the standard's absolute gate
 
 # Source of both: `bandmate-train levels --corpus corpus --songs 40`.
-# How loud a stem is in a band of all four, in dB of their sum.
+# How loud a stem is in a band of all four, in dB of their sum; any other counts as UNKNOWN_DB.
 STEM_DB = {"bass": -6.2, "drums": -9.0, "guitar": -4.9, "piano": -5.1}
+UNKNOWN_DB = -6.0
 # Loudness of a stem less that of the stems it plays to, mean over songs, in LU.
 _BESIDE_LU = {
     "bass": {
@@ -61,9 +61,17 @@ _BESIDE_LU = {
 }
 
 
+def stem_db(stem: str) -> float:
+    """Return how loud a stem usually is, in dB of a whole band."""
+    return STEM_DB.get(stem, UNKNOWN_DB)
+
+
 def usual_lu(stem: str, given: Collection[str]) -> float:
     """Return how much louder a stem usually is than the given others together, in LU."""
-    return _BESIDE_LU[stem]["+".join(name for name in STEMS if name in given)]
+    measured = _BESIDE_LU.get(stem, {}).get("+".join(sorted(given)))
+    if measured is not None:
+        return measured
+    return stem_db(stem) - power_sum_db([stem_db(name) for name in given])
 
 
 def measure_lufs(audio: FloatArray, rate: int) -> float:

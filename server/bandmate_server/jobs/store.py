@@ -31,7 +31,8 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 class Job:
     """A job's state, as state.json holds it.
 
-    stems: of a done job: {"stem", "wav", "take", "start", "frames", "rate", "channels"} each.
+    stems: of a done job: {"stem", "wav", "take", "start", "frames", "rate", "channels"} each,
+        and "midi", where its notes are known.
     mail: of a job with a position: due, sent, imported, linked or "error: ..."; else None.
     spare: its audio has been imported and is about to be removed.
     created: ns since 1970, rising in the order of the queue; started, finished: seconds.
@@ -139,20 +140,39 @@ class JobStore:
         job.spare = False
         self.save(job)
 
-    def find(self, request: str, address: str) -> Job | None:
-        """Return the job that a request id has started before, or None.
+    def find(self, request: JobRequest) -> Job | None:
+        """Return the job that a request has started before, or None.
 
         Raises:
-            RequestError: 409 if the id was used for another address.
+            RequestError: 409 if its id was used for another address, or other arguments.
         """
-        job = self.jobs.get(job_id(request))
+        job = self.jobs.get(job_id(request.req))
         if job is None:
             return None
-        if (job.req, job.address) != (request, address):
+        same = (job.req, job.address) == (request.req, request.address)
+        if not same or self._differs(job, request):
+            what = "other arguments of " if same else ""
             raise RequestError(
-                409, f"request id {request!r} was used for {job.address}: make a new one"
+                409, f"request id {request.req!r} was used for {what}{job.address}: make a new one"
             )
         return job
+
+    def _differs(self, job: Job, request: JobRequest) -> bool:
+        """Whether a job was asked for with other arguments or options."""
+        try:
+            before = self.request(job.job)
+        except (OSError, ValueError):
+            return False  # It is damaged, and says so.
+        now = json.loads(json.dumps([request.arguments, request.options]))
+        return bool(now != [before.arguments, before.options])
+
+    def waiting_files(self) -> set[str]:
+        """Return the files that jobs name which have not ended."""
+        names: set[str] = set()
+        for job in self.jobs.values():
+            if not job.is_finished:
+                names.update(self.request(job.job).files)
+        return names
 
     def create(self, request: JobRequest) -> Job:
         """Make a new job, whole or not at all.

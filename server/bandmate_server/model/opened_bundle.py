@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.errors import BundleError, DeviceError
 from bandmate_server.model.bundle import Bundle
 from bandmate_server.model.devices import BY_PROVIDER, CPU, choose_device, choose_threads
-from bandmate_server.model.graphs import check_shapes, first_line, graph_shapes, open_session
+from bandmate_server.model.graphs import (
+    check_shapes,
+    first_line,
+    giving_back,
+    graph_shapes,
+    open_session,
+)
 from bandmate_server.options import THREADS
 from bandmate_server.spec import AnySpec
 
@@ -21,6 +27,7 @@ class OpenedBundle:
     provider: what ONNX Runtime really runs on.
     warnings: why the wanted device was not taken.
     ort_seconds: time spent inside ONNX Runtime so far.
+    gives_back: whether a graph gives its working memory back after every run.
 
     Args:
         bundle: checked.
@@ -29,6 +36,7 @@ class OpenedBundle:
     """
 
     spec: AnySpec
+    gives_back: ClassVar[bool] = False
 
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int | None = None):
         threads = THREADS.read(threads)
@@ -46,13 +54,16 @@ class OpenedBundle:
         outputs = list(graph_shapes(graph, self.spec)[1])
         began = time.perf_counter()
         try:
-            found: list[FloatArray] = session.run(outputs, feeds)
+            found: list[FloatArray] = session.run(outputs, feeds, self._run_options())
         except Exception as error:  # ONNX Runtime's errors share no other base.
             where = f"{self.bundle.files[graph]} failed on {self.provider}"
             raise DeviceError(f"{where}: {first_line(error)}") from error
         finally:
             self.ort_seconds += time.perf_counter() - began
         return found
+
+    def _run_options(self) -> Any:
+        return giving_back() if self.gives_back and self.provider == CPU else None
 
     def _session(self, graph: str) -> Any:
         """Return the graph's session, opened and checked on first use."""

@@ -19,6 +19,7 @@ class WaveformModel(OpenedBundle):
     """A model of waves. A network is opened at once; those of single sources when they are used."""
 
     spec: WaveformSpec
+    gives_back = True
 
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int | None = None):
         super().__init__(bundle, device, threads)

@@ -1,4 +1,4 @@
-"""The OSC server: UDP and TCP on one port, the queue and its workers, until told to stop."""
+"""The OSC server: UDP and TCP on one port, the queue and its workers, until it is stopped."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bandmate_server.errors import BundleError, ServerError, SettingsError
 from bandmate_server.files import write_json
@@ -21,7 +22,7 @@ from bandmate_server.jobs.worker import WorkerSettings
 from bandmate_server.jobs.worker_process import WorkerProcess
 from bandmate_server.model.bundle import read_spec
 from bandmate_server.model.library.choice import model_for, models_by_task
-from bandmate_server.options import Task
+from bandmate_server.options import TASKS, Task
 from bandmate_server.osc.announcer import Announcer
 from bandmate_server.osc.connections import Datagrams, TcpConnections
 from bandmate_server.osc.endpoints import Address, Endpoint, open_endpoints
@@ -125,7 +126,7 @@ class Server:
             self._queue,
             self._announcer,
             ServerFiles(self._workdir, self._allowed),
-            Transfers(self._workdir),
+            Transfers(self._workdir, store.waiting_files()),
             self._engine,
             self._stems,
             settings.token,
@@ -236,6 +237,8 @@ class Server:
         }
         try:
             write_json(self._workdir / "server.json", about)
+            stems: dict[str, Any] = {task: self._stems(task) for task in TASKS}
+            write_json(self._workdir / "stems.json", stems)
         except OSError as error:
             raise ServerError(f"cannot write to {self._workdir}: {error.strerror}") from error
 

@@ -259,9 +259,9 @@ class Service:
     ) -> Reply | Awaitable[Reply]:
         """Queue a job, or find the one that this request id has started."""
         deps = self._deps
-        job = deps.store.find(str(arguments["req"]), route.address)
+        request = read_job(route.address, arguments, deps.stems(OPTIONS[route.address].task))
+        job = deps.store.find(request)
         if job is None:
-            request = read_job(route.address, arguments, deps.stems(OPTIONS[route.address].task))
             for file in request.files:
                 deps.files.resolve(file)
             if not self._has_audio(request, check_end):
@@ -272,7 +272,7 @@ class Service:
     async def _submit_decoded(self, peer: Peer, request: JobRequest) -> Reply:
         """Queue a job whose region lies past the length that its files state, if it is there."""
         await asyncio.to_thread(self._has_audio, request, check_decoded_end)
-        job = self._deps.store.find(request.req, request.address)
+        job = self._deps.store.find(request)
         return self._accept(peer, job or self._deps.queue.submit(request))
 
     def _has_audio(self, request: JobRequest, check: Callable[..., bool]) -> bool:

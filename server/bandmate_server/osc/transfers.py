@@ -11,6 +11,7 @@ import errno
 import hashlib
 import shutil
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from bandmate_server.errors import RequestError
@@ -21,7 +22,7 @@ from bandmate_server.jobs.store import STEMS
 
 MAX_TOTAL = 16 << 30  # bytes of one file
 SPARE_DISK = 64 << 20  # bytes that stay free
-STALE_SECONDS = 7 * 86_400  # after which a file that never got complete is removed
+STALE_SECONDS = 7 * 86_400  # after which a file is removed that no job waits for
 
 
 class Transfers:
@@ -29,18 +30,19 @@ class Transfers:
 
     Args:
         workdir: the server's.
+        waiting: files that jobs wait for, such as put:NAME; others go when they are old.
 
     Raises:
         OSError: if the folder for uploads cannot be made.
     """
 
-    def __init__(self, workdir: Path):
+    def __init__(self, workdir: Path, waiting: Collection[str] = ()):
         self._put, self._jobs = workdir / "put", workdir / "jobs"
         self._put.mkdir(parents=True, exist_ok=True)
         oldest = time.time() - STALE_SECONDS
-        for part in self._put.glob(".*.part"):
-            if part.stat().st_mtime < oldest:
-                part.unlink(missing_ok=True)
+        for file in self._put.iterdir():
+            if file.lstat().st_mtime < oldest and f"{PUT}{file.name}" not in waiting:
+                file.unlink(missing_ok=True)
 
     def put(self, name: str, offset: int, total: int, data: bytes) -> tuple[int, str]:
         """Take a piece of a file.

@@ -11,7 +11,7 @@ import numpy as np
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.downmix import aligned_mean
 from bandmate_server.audio.level import measure_level
-from bandmate_server.audio.loudness import STEM_DB, measure_lufs, power_sum_db
+from bandmate_server.audio.loudness import measure_lufs, power_sum_db, stem_db
 from bandmate_server.audio.resampler import Resampler
 from bandmate_server.audio.sources import Source, read_blocks
 from bandmate_server.audio.windows import Layout, cross_fade
@@ -181,7 +181,7 @@ def _share_db(context_audio: ContextAudio) -> float:
     """Return how loud what is given usually is beside the whole band, in dB."""
     if context_audio.has_backing:
         return 0.0
-    return power_sum_db([STEM_DB[name] for name in context_audio.stems])
+    return power_sum_db([stem_db(name) for name in context_audio.stems])
 
 
 def _resampled(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bandmate_server.audio.loudness import decibels
 from bandmate_server.audio.sources import FileSource
@@ -18,9 +19,8 @@ from bandmate_server.parts.part import Part, Take
 from bandmate_server.parts.task import Add, Fill, Generate, PartTask, Vary
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.results.folder import ResultFolder, scratch_folder
-from bandmate_server.results.manifest import describe_input
 from bandmate_server.results.result import Result
-from bandmate_server.results.writer import ResultWriter
+from bandmate_server.results.writer import ResultWriter, describe_input
 from bandmate_server.settings import PartSettings, read_given, read_path, read_settings
 
 Files = Mapping[str, Path | str]
@@ -175,7 +175,10 @@ def write_part(
         part = Part(model, files, task, chosen, monitor)
         inputs = [{"stem": name} | describe_input(files[name], paths[name]) for name in files]
         notes = [note for file in files.values() for note in file.notes]
-        writer, force = ResultWriter(task.name, part, inputs), FORCE.read(force)
+        writer, force = (
+            ResultWriter(task.name, part, inputs, part.model.spec.has_notes),
+            FORCE.read(force),
+        )
         places = [stack.enter_context(writer.folder(p, force)) for p in _places(part, out_dir)]
         results, takes = [], part.takes()
         for index, place in enumerate(places):
@@ -202,16 +205,20 @@ def _write_take(
             for block in part.blocks(name, mono):
                 part.monitor.check()
                 files[name].write(block)
+    if take.score is not None:
+        for name, file in writer.midi_names.items():
+            take.score.write(name, place.path(file), part.written.frames / part.rate)
     settings = {
-        **part.task.describe(),
+        **{name: value for name, value in vars(part.task).items() if "stem" not in name},
         **asdict(part.how),
         "seed": take.seed,
         "take": index + 1,
-        "takes": part.settings.takes,
         "windows": len(part.layout.starts),
     }
     levels = {name: _describe_level(level) for name, level in take.levels.items()}
-    facts = {"levels": {"context_lufs": _finite(part.context_lufs), **levels}}
+    facts: dict[str, Any] = {"levels": {"context_lufs": _finite(part.context_lufs), **levels}}
+    if take.score is not None:
+        facts["beat"] = take.score.describe()
     timings = {"onnxruntime": part.model.ort_seconds - ort_before}
     warnings = [*part.context_audio.warnings, *take.warnings, *notes]
     return writer.finish(place, files, began, timings, settings, facts, warnings)

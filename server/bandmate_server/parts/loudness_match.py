@@ -9,16 +9,15 @@ import numpy as np
 
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.loudness import (
-    STEM_DB,
     ceiling_gain,
     decibels,
     measure_lufs,
+    stem_db,
     true_peak,
     usual_lu,
 )
 from bandmate_server.parts.context import ContextAudio, ContextInput, span_lufs, to_sides
 from bandmate_server.parts.timeline import Timeline
-from bandmate_server.spec import STEMS
 
 GENERATED_LUFS = -20.0  # of the whole band, where nothing is given to compare with
 RESTING_DB = 40.0  # a part this far below its usual level rests: it is not pulled up
@@ -41,6 +40,7 @@ class LoudnessMatcher:
     Args:
         timeline: of the region.
         context_audio: what is given.
+        known: the model's stems: a backing may have any of them.
         wanted: the stems that are made.
         context: the given audio; None where nothing is given.
     """
@@ -49,11 +49,12 @@ class LoudnessMatcher:
         self,
         timeline: Timeline,
         context_audio: ContextAudio,
+        known: tuple[str, ...],
         wanted: tuple[str, ...],
         context: ContextInput | None,
     ):
         self._timeline, self._context_audio = timeline, context_audio
-        self._wanted, self._context = wanted, context
+        self._known, self._wanted, self._context = known, wanted, context
         self.context_lufs = self._context_lufs()
 
     def apply(self, name: str, wave: FloatArray, gain: float) -> tuple[AppliedGain, list[str]]:
@@ -74,15 +75,15 @@ class LoudnessMatcher:
         if not math.isfinite(wanted):
             return plain, []
         if not math.isfinite(lufs) or lufs + decibels(plain) < wanted - RESTING_DB:
-            return plain, [f"{name} rests: what the model played is silent, or close to it"]
+            return plain, [f"{name} rests: what the model made is silent, or close to it"]
         return float(10.0 ** ((wanted - lufs) / 20.0)), []
 
     def usual_lufs(self, name: str) -> float:
         """Return how loud a stem usually is beside what is given."""
         if self.context_lufs is None:
-            return GENERATED_LUFS + STEM_DB[name]
-        everything = self._context_audio.has_backing
-        given = [stem for stem in STEMS if everything or stem in self._context_audio.stems]
+            return GENERATED_LUFS + stem_db(name)
+        audio = self._context_audio
+        given = self._known if audio.has_backing else audio.stems
         others = [stem for stem in given if stem not in self._wanted]
         return self.context_lufs + (usual_lu(name, others) if others else 0.0)
 
@@ -107,7 +108,7 @@ class LoudnessMatcher:
         return float(10.0 ** ((real - made) / 20.0))
 
     def _context_lufs(self) -> float | None:
-        """Return the loudness of all that is given but the stem that is made anew."""
+        """Return the loudness of all that is given but the stem that is made again."""
         if self._context is None:
             return None
         sides = self._context.sides

@@ -11,16 +11,18 @@ import numpy as np
 
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.sources import Source
-from bandmate_server.audio.windows import cross_fade, find_region, plan_windows
+from bandmate_server.audio.windows import find_region, plan_windows
 from bandmate_server.diffusion.joint import Conditioning, InitLatents, PartSampler, Sampling
 from bandmate_server.errors import RegionError
 from bandmate_server.model.conditioning import rules_of
 from bandmate_server.model.model import Model
+from bandmate_server.model.notes.score import Score, read_score, silent_score
 from bandmate_server.model.opening import AnyModel, latent_model
 from bandmate_server.options import MAX_SECONDS
 from bandmate_server.parts.context import ContextInput, encode_windows, mixed, read_context
 from bandmate_server.parts.loudness_match import AppliedGain, LoudnessMatcher
 from bandmate_server.parts.ranking import WINDOW, ContextScorer
+from bandmate_server.parts.renderers import part_renderer
 from bandmate_server.parts.task import PartTask
 from bandmate_server.parts.timeline import Timeline
 from bandmate_server.progress import Monitor
@@ -30,7 +32,7 @@ from bandmate_server.spec import BACKING
 OVERLAP = 1 / 16  # of a window, between neighbours at least: 0.64 s
 DRAFT_STRIDE = 0x9E3779B97F4A7C15  # between drafts' seeds: no take has such neighbours
 SHORTEST = 0.25  # of a window, that are made at least
-VOICING = 0.2  # share of a draft's time in which its latents become waves
+RENDERING = 0.2  # share of a draft's time in which its latents become waves
 DEFAULTS = {
     "learnt": {"steps": 4, "solver": "dpm", "guidance": 6.0, "eta": 0.0, "drafts": 5},
     "mixture": {"steps": 50, "solver": "ddim", "guidance": 1.0, "eta": 1.0, "drafts": 1},
@@ -39,12 +41,24 @@ DEFAULTS = {
 
 @dataclass(frozen=True)
 class Take:
-    """One take: stem -> mono audio of the region (frames,), and how each was levelled."""
+    """One take: stem -> mono audio of the region (frames,), and how each was levelled.
+
+    score: what is played, where the model knows it.
+    """
 
     seed: int
     stems: dict[str, FloatArray]
     levels: dict[str, AppliedGain]
     warnings: list[str]
+    score: Score | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A draft of a take: latents (S, C, L, F) of all stems, and waves (n,) of those wanted."""
+
+    latents: FloatArray
+    waves: dict[str, FloatArray]
 
 
 def decide_sampling(model: Model, settings: PartSettings) -> Sampling:
@@ -77,7 +91,7 @@ class Part:
         given: name -> audio; a backing, if there is one, is the last.
         task: what is asked for.
         settings: checked.
-        monitor: called with the stages "read", "listen" and "play".
+        monitor: called with the stages "read", "encode" and "sample".
 
     Raises:
         SettingsError: naming what is unknown, missing, or both given and wanted.
@@ -100,7 +114,7 @@ class Part:
         check_names(tuple(name for name in given if name != BACKING), spec.stems)
         task.check_given(given)
         task.check_settings(settings)
-        self.how = decide_sampling(self.model, settings)
+        self.how, self._render = decide_sampling(self.model, settings), part_renderer(self.model)
         self.context_audio = task.session(given)
         self.rate, self.channels = self.context_audio.rate, self.context_audio.channels
         rate, frames = self.rate, self.context_audio.frames
@@ -133,14 +147,17 @@ class Part:
             for index in range(count):
                 yield self._silence(self.settings.seed + index)
             return
-        matcher = LoudnessMatcher(self.timeline, self.context_audio, self.stem_names, context)
+        matcher = LoudnessMatcher(
+            self.timeline, self.context_audio, self.model.spec.stems, self.stem_names, context
+        )
         self.context_lufs = matcher.context_lufs
         conditioning, init = self._condition(context)
         scorer = self._scorer(context)
         for index in range(count):
             seed = self.settings.seed + index
-            waves = self._best(conditioning, init, seed, scorer, index / count)
-            yield self._levelled(waves, matcher, seed)
+            best = self._best(conditioning, init, seed, scorer, index / count)
+            take = self._levelled(best.waves, matcher, seed)
+            yield replace(take, score=self._score(best.latents))
 
     def blocks(self, name: str, mono: FloatArray) -> Iterator[FloatArray]:
         """Yield what is written for a stem (n, channels), from its mono region (frames,)."""
@@ -149,11 +166,11 @@ class Part:
     def _best(
         self, conditioning: Conditioning, init: InitLatents | None, seed: int,
         scorer: ContextScorer | None, begin: float,
-    ) -> dict[str, FloatArray]:  # fmt: skip
-        """Return the waves of the draft of a take that agrees best with what is given."""
+    ) -> Draft:  # fmt: skip
+        """Return the draft of a take that agrees best with what is given."""
         count = 1 if scorer is None else self.how.drafts
 
-        def draft(number: int) -> dict[str, FloatArray]:
+        def draft(number: int) -> Draft:
             how = replace(self.how, seed=(seed + number * DRAFT_STRIDE) % 2**64)
             report = partial(self._report, begin, number, count)
             sampler = PartSampler(
@@ -161,22 +178,33 @@ class Part:
                 conditioning,
                 self.layout,
                 how,
-                lambda x: report((1 - VOICING) * x),
+                lambda x: report((1 - RENDERING) * x),
                 init,
             )
-            return self._voice(sampler.latents(), lambda x: report(1 - VOICING + VOICING * x))
+            latents = sampler.latents()
+            waves = self._rendered(latents, lambda x: report(1 - RENDERING + RENDERING * x))
+            return Draft(latents, waves)
 
         drafts = map(draft, range(count))
         return next(drafts) if scorer is None else max(drafts, key=partial(self._fit, scorer))
 
     def _report(self, begin: float, draft: int, count: int, share: float) -> None:
         """Report that a share of the `draft`-th of `count` drafts of a take is done."""
-        self.monitor.report("play", begin + (draft + share) / count / self.settings.takes)
+        self.monitor.report("sample", begin + (draft + share) / count / self.settings.takes)
 
-    def _fit(self, scorer: ContextScorer, waves: dict[str, FloatArray]) -> float:
+    def _fit(self, scorer: ContextScorer, draft: Draft) -> float:
         """Return how well a draft agrees with what is given."""
         span = self.timeline.span
-        return sum(scorer.score(name, wave[span]) for name, wave in waves.items())
+        return sum(scorer.score(name, wave[span]) for name, wave in draft.waves.items())
+
+    def _score(self, latents: FloatArray) -> Score | None:
+        """Return what is played in the region, in seconds of the files."""
+        spec = self.model.spec
+        if not spec.has_notes:
+            return None
+        score = read_score(latents, spec, self.stem_names).later(self.timeline.first_window)
+        begin = (self.region.start - self.written.start) / self.rate
+        return score.within(self.timeline.seconds).later(begin)
 
     def _scorer(self, context: ContextInput | None) -> ContextScorer | None:
         """Return what drafts have to agree with; None where there is nothing to choose by."""
@@ -209,6 +237,7 @@ class Part:
             dict.fromkeys(self.stem_names, silent),
             dict.fromkeys(self.stem_names, still),
             words,
+            silent_score(self.stem_names) if self.model.spec.has_notes else None,
         )
 
     def _condition(self, context: ContextInput | None) -> tuple[Conditioning, InitLatents | None]:
@@ -245,7 +274,7 @@ class Part:
         )
         how = replace(self.how, guidance=1.0, resample=1)
         found = PartSampler(
-            self.model, nothing, self.layout, how, lambda _: self.monitor.report("play", 0.0)
+            self.model, nothing, self.layout, how, lambda _: self.monitor.report("sample", 0.0)
         ).latents()
         known, mask = conditioning.known.copy(), conditioning.mask.copy()
         for index, name in enumerate(self.model.spec.stems):
@@ -276,7 +305,7 @@ class Part:
         expected = len(context.waves) + 1  # all that is given, and for a variation silence
 
         def report(done: float) -> None:
-            self.monitor.report("listen", (self._encodings + done) / expected)
+            self.monitor.report("encode", (self._encodings + done) / expected)
 
         latents = encode_windows(self.model, wave * np.float32(context.gain), self.layout, report)
         self._encodings += 1
@@ -287,22 +316,14 @@ class Part:
         hop, first, span = self.model.spec.latent_hop, self.layout.starts[0], self.timeline.span
         return slice(span.start // hop - first, math.ceil(span.stop / hop) - first)
 
-    def _voice(self, latents: FloatArray, report: Callable[[float], None]) -> dict[str, FloatArray]:
+    def _rendered(
+        self, latents: FloatArray, report: Callable[[float], None]
+    ) -> dict[str, FloatArray]:
         """Return stem -> wave (n,) of the wanted stems, from model time 0 on."""
-        spec, layout = self.model.spec, self.layout
-        rows = [spec.stems.index(name) for name in self.stem_names]
-
-        def pieces() -> Iterator[tuple[int, FloatArray]]:
-            for index, start in enumerate(layout.starts):
-                report(index / len(layout.starts))
-                first = start - layout.starts[0]
-                piece = latents[rows, :, first : first + layout.window]
-                waves = self.model.vocode(self.model.decode(np.ascontiguousarray(piece)))
-                yield start * spec.latent_hop, waves.T
-
-        lead = np.zeros((layout.starts[0] * spec.latent_hop, len(rows)), np.float32)
-        track = np.concatenate([lead, *cross_fade(pieces(), layout.overlap * spec.latent_hop)])
-        return {name: track[:, row] for row, name in enumerate(self.stem_names)}
+        rows = [self.model.spec.stems.index(name) for name in self.stem_names]
+        waves = self._render(self.model, latents[rows], self.layout, report)
+        waves = np.pad(waves, ((self.timeline.lead, 0), (0, 0)))
+        return {name: waves[:, row] for row, name in enumerate(self.stem_names)}
 
     def _levelled(self, waves: dict[str, FloatArray], matcher: LoudnessMatcher, seed: int) -> Take:
         """Bring every stem to its level and to the session's rate."""

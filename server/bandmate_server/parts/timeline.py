@@ -33,6 +33,16 @@ class Timeline:
         self._region, self._before = region, ends[0]
         self._session_rate = session_rate
 
+    @property
+    def first_window(self) -> float:
+        """When the first window begins, in seconds from the region's start on; mostly below 0."""
+        return float(self.lead - self.span.start) / self.rate
+
+    @property
+    def seconds(self) -> float:
+        """Length of the region, in whole samples at the model's rate."""
+        return float(self.span.stop - self.span.start) / self.rate
+
     def region_at_session_rate(self, wave: FloatArray) -> FloatArray:
         """Return the region's frames (frames,) of a wave (n,)."""
         resampler = Resampler(self.rate, self._session_rate, 1)

@@ -124,7 +124,7 @@ def _listed_files(manifest: Path) -> set[str]:
     """Return the plain file names that an earlier manifest claims as its outputs."""
     try:
         outputs = json.loads(manifest.read_bytes())["outputs"]
-        names = {str(entry["file"]) for entry in outputs.values()}
+        names = {str(e[key]) for e in outputs.values() for key in ("file", "midi") if key in e}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
     return {name for name in names if Path(name).name == name}

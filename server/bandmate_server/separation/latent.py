@@ -97,7 +97,6 @@ class LatentSeparation(Separation[Model]):
         """Return method, diffusion, level and windows."""
         drawn = {"steps": 0} if self.how is None else asdict(self.how)
         return {
-            "render": self.settings.render,
             "method": "separator" if self.how is None else "diffusion",
             **drawn,
             "gain_db": round(20.0 * math.log10(self.gain), 3),

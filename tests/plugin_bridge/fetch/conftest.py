@@ -1,17 +1,34 @@
-"""A real HTTP server on the loopback that can be as bad as the world's are."""
+"""A real HTTP server on the loopback that can be as bad as the world's are, with random weights."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
+
+from bandmate_server.model.library.catalogue import CATALOGUE
+
+DRIVER = Path(__file__).parent / "local_bandmate.py"
+ROWS = {row.name: row for row in CATALOGUE}
+ONE = ROWS["htdemucs_6s"].files[0].name
+WEIGHTS = [ONE, *(file.name for name in ("htdemucs_ft", "htdemucs") for file in ROWS[name].files)]
+SMALL = {"channels": 8, "bottom_channels": 32, "t_heads": 2, "t_layers": 2, "segment": Fraction(1)}
+SIX = ["drums", "bass", "other", "vocals", "guitar", "piano"]
+Run = Callable[..., Any]
 
 
 @dataclass
@@ -95,6 +112,11 @@ class Server(ThreadingHTTPServer):
         """Say nothing of clients that go: some tests are about that."""
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
 @pytest.fixture
 def site() -> Iterator[Site]:
     """Return a site that is served while the test runs."""
@@ -114,3 +136,79 @@ def site() -> Iterator[Site]:
 def place(tmp_path: Path) -> Path:
     """Return where a file is to be fetched to."""
     return tmp_path / "cache" / "weights.th"
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with files as the reference program writes them: one network, and a bag."""
+    module = pytest.importorskip("demucs.htdemucs", reason="the reference is not here")
+    torch = pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("weights")
+    for seed, name in enumerate(WEIGHTS):
+        torch.manual_seed(seed)
+        network = module.HTDemucs(SIX if name == ONE else SIX[:4], **SMALL)
+        args, kwargs = network._init_args_kwargs
+        state = {key: value.half() for key, value in network.state_dict().items()}
+        package = {"klass": type(network), "args": args, "kwargs": kwargs, "state": state}
+        torch.save(package | {"training_args": {}}, folder / name)
+    return folder
+
+
+@pytest.fixture
+def local(
+    no_proxy: None, environment: dict[str, str], tmp_path: Path, weights: Path, site: Any
+) -> Run:
+    """Return `bandmate` whose catalogue points to the site, which has the weights."""
+    known = {}
+    for path in weights.iterdir():
+        site.files[f"/{path.name}"] = path.read_bytes()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        known[path.name] = [f"{site.base}/{path.name}", digest]
+    (tmp_path / "known.json").write_text(json.dumps(known))
+
+    def run(*arguments: str | Path, start: bool = False, **more: str) -> Any:
+        command = [sys.executable, str(DRIVER), "known.json", *map(str, arguments)]
+        options: dict[str, Any] = {"cwd": tmp_path, "env": {**environment, **more}, "text": True}
+        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        # A test runner in the background has its children ignore Ctrl-C.
+        process = subprocess.Popen(
+            command, **options,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+        if start:
+            return process
+        out, errors = process.communicate(timeout=300)
+        return process.returncode, out, errors.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def models(environment: dict[str, str]) -> Path:
+    """Return the folder of the user's own models."""
+    return Path(environment["HOME"]) / ".local" / "share" / "bandmate" / "models"
+
+
+@pytest.fixture
+def cache(environment: dict[str, str]) -> Path:
+    return Path(environment["HOME"]) / ".cache" / "bandmate" / "downloads"
+
+
+@pytest.fixture(scope="session")
+def roformer_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return a checkpoint of a small Mel-Band RoFormer by the reference, and its YAML file."""
+    module = pytest.importorskip("bs_roformer", reason="the reference is not here")
+    torch = pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("roformer")
+    torch.manual_seed(0)
+    sizes = {"dim": 16, "depth": 1, "stereo": True, "num_bands": 20, "dim_head": 8, "heads": 2}
+    sizes |= {"linear_transformer_depth": 0, "mask_estimator_depth": 2}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about what the reference does while it is made
+        network = module.MelBandRoformer(**sizes, flash_attn=False)
+    torch.save(network.state_dict(), folder / "vocals.ckpt")
+    lines = ["audio:", "  chunk_size: 44100", "  sample_rate: 44100", "model:"]
+    lines += [f"  {name}: {str(value).lower()}" for name, value in sizes.items()]
+    lines += ["training:", "  instruments: [vocals, other]", "  target_instrument: vocals"]
+    (folder / "vocals.yaml").write_text("\n".join([*lines, "inference:", "  num_overlap: 2", ""]))
+    return folder / "vocals.ckpt", folder / "vocals.yaml"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
+import io
 import resource
 import shutil
 import signal
@@ -10,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +21,7 @@ import pytest
 
 from bandmate_bridge.fetch import download as module
 from bandmate_bridge.fetch.download import download
+from bandmate_bridge.fetch.http import KeepsHttps
 from bandmate_server.errors import DownloadError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -128,6 +132,15 @@ def test_a_redirect_to_a_file_of_this_machine_is_refused(site: Any, place: Path)
     site.moved[NAME] = "file:///etc/hostname"
     with pytest.raises(DownloadError, match=r"weights.th was refused"):
         download(site.base + NAME, place, SUM, ignore)
+
+
+def test_a_redirect_away_from_encryption_is_refused() -> None:
+    asked = urllib.request.Request("https://example.org/weights.th")
+    headers = http.client.HTTPMessage()
+    with pytest.raises(DownloadError, match="which is not encrypted"):
+        KeepsHttps().redirect_request(
+            asked, io.BytesIO(), 302, "Found", headers, "http://example.org/weights.th"
+        )
 
 
 def test_another_file_is_removed(site: Any, place: Path) -> None:

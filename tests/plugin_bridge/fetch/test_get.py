@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,73 +17,18 @@ import soundfile
 
 from bandmate_server.model.library.catalogue import CATALOGUE
 
-DRIVER = Path(__file__).parent / "local_bandmate.py"
 ROWS = {row.name: row for row in CATALOGUE}
 ONE = ROWS["htdemucs_6s"].files[0].name
 BAG = [file.name for file in ROWS["htdemucs_ft"].files]
 CPU = ("--device", "cpu", "--threads", "1")
-SMALL = {"channels": 8, "bottom_channels": 32, "t_heads": 2, "t_layers": 2, "segment": Fraction(1)}
 SIX = ["drums", "bass", "other", "vocals", "guitar", "piano"]
 Run = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with files as the reference program writes them: one network, and a bag."""
-    module = pytest.importorskip("demucs.htdemucs", reason="the reference is not here")
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("bandmate_export.published")
-    folder = tmp_path_factory.mktemp("weights")
-    for seed, name in enumerate([ONE, *BAG]):
-        torch.manual_seed(seed)
-        network = module.HTDemucs(SIX if name == ONE else SIX[:4], **SMALL)
-        args, kwargs = network._init_args_kwargs
-        state = {key: value.half() for key, value in network.state_dict().items()}
-        package = {"klass": type(network), "args": args, "kwargs": kwargs, "state": state}
-        torch.save(package | {"training_args": {}}, folder / name)
-    return folder
-
-
-@pytest.fixture
-def local(environment: dict[str, str], tmp_path: Path, weights: Path, site: Any) -> Run:
-    """Return `bandmate` whose catalogue points to the site, which has the weights."""
-    known = {}
-    for path in weights.iterdir():
-        site.files[f"/{path.name}"] = path.read_bytes()
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        known[path.name] = [f"{site.base}/{path.name}", digest]
-    (tmp_path / "known.json").write_text(json.dumps(known))
-
-    def run(*arguments: str | Path, start: bool = False, **more: str) -> Any:
-        command = [sys.executable, str(DRIVER), "known.json", *map(str, arguments)]
-        options: dict[str, Any] = {"cwd": tmp_path, "env": {**environment, **more}, "text": True}
-        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        # A test runner in the background has its children ignore Ctrl-C.
-        process = subprocess.Popen(
-            command, **options,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )  # fmt: skip
-        if start:
-            return process
-        out, errors = process.communicate(timeout=300)
-        return process.returncode, out, errors.splitlines()
-
-    return run
-
-
-@pytest.fixture
-def models(environment: dict[str, str]) -> Path:
-    """Return the folder of the user's own models."""
-    return Path(environment["HOME"]) / ".local" / "share" / "bandmate" / "models"
-
-
-@pytest.fixture
-def cache(environment: dict[str, str]) -> Path:
-    return Path(environment["HOME"]) / ".cache" / "bandmate" / "downloads"
-
-
 def left(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    """Return what is in a folder, but for locks."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted(name for name in names if not name.endswith(".lock"))
 
 
 def check_stems(local: Run, tmp_path: Path, name: str, stems: set[str]) -> None:
@@ -173,7 +114,7 @@ def test_ctrl_c_while_it_is_converted_leaves_nothing_but_the_files(
     local: Run, models: Path, cache: Path
 ) -> None:
     process = local("models", "get", "htdemucs_6s", start=True)
-    while not list(models.glob(".staging-*")):
+    while not (models / ".staging").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -181,6 +122,24 @@ def test_ctrl_c_while_it_is_converted_leaves_nothing_but_the_files(
     assert process.returncode == 130, errors
     assert left(models) == []
     assert ONE in left(cache / "htdemucs_6s")
+
+
+def test_a_killed_conversion_is_cleared_away_and_two_at_once_are_one_too_many(
+    local: Run, models: Path, weights: Path
+) -> None:
+    process = local("models", "get", "htdemucs_6s", "--from", weights, start=True)
+    while not (models / ".staging").exists() or not list((models / ".staging").iterdir()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    second = local("models", "get", "htdemucs_ft", "--from", weights, "--quiet")
+    assert second[0] == 1
+    assert "another bandmate installs a model" in second[2][0]
+    process.kill()
+    process.communicate()
+    assert left(models) == [".staging"]
+    assert local("models", "list")[0] == 0
+    assert local("models", "get", "htdemucs_6s", "--from", weights)[0] == 0
+    assert left(models) == ["htdemucs_6s"]
 
 
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_installed(
@@ -272,4 +231,41 @@ def test_code_in_a_file_of_weights_is_not_run(local: Run, tmp_path: Path, models
     assert status == 1
     assert "evil.th" in errors[-1]
     assert not (tmp_path / "ran").exists()
+    assert left(models) == []
+
+
+YAML = "audio:\n  chunk_size: 44100\nmodel:\n  {}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.ckpt"], "what is it? A RoFormer needs --config"),
+        (["a.th", "b.th"], "an HTDemucs is one .th file, or four"),
+        (["a.ckpt", "--config", "scnet.yaml"], "describes no network that is known here"),
+        (["a.ckpt", "--config", "both.yaml"], "describes no network that is known here"),
+        (["a.ckpt", "--config", "bytes.yaml"], "cannot read bytes.yaml"),
+        (["a.ckpt", "--config", "nosuch.yaml"], "nosuch.yaml is not a file"),
+        (["nosuch.ckpt"], "nosuch.ckpt is not a file"),
+        (["a.ckpt", "--kind", "bs-roformer"], "needs its settings: --config"),
+        (["a.ckpt", "a.th", "--config", "mel.yaml"], "is one file of weights: 2 are named"),
+        (["a.th", "--name", "../up"], "no name for a model"),
+        (["a.th", "--name", ".hidden"], "no name for a model"),
+        (["a.th", "--name", "fake"], "which counts first: choose --name"),
+        (["a.th"], "a.th"),
+    ],
+)
+def test_weights_that_are_none_are_refused(
+    local: Run, tmp_path: Path, models: Path, arguments: list[str], words: str
+) -> None:
+    for name in ("a.ckpt", "a.th", "b.th"):
+        (tmp_path / name).write_bytes(b"no weights")
+    (tmp_path / "scnet.yaml").write_text(YAML.format("sources: [drums]"))
+    (tmp_path / "both.yaml").write_text(YAML.format("num_bands: 60\n  freqs_per_bands: [2]"))
+    (tmp_path / "mel.yaml").write_text(YAML.format("num_bands: 60"))
+    (tmp_path / "bytes.yaml").write_bytes(b"model: \xff")
+    status, out, errors = local("models", "import", *arguments, "--quiet")
+    assert (status, out) == (1, "")
+    assert errors[-1].startswith("bandmate: error: ")
+    assert words in errors[-1]
     assert left(models) == []

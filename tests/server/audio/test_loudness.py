@@ -62,3 +62,8 @@ def test_usual_levels_are_there_for_every_arrangement_and_roughly_add_up() -> No
             for stem in set(STEMS) - set(given):
                 fitted = STEM_DB[stem] - power_sum_db([STEM_DB[name] for name in given])
                 assert usual_lu(stem, given) == pytest.approx(fitted, abs=1.5)
+
+
+def test_a_stem_that_no_corpus_has_measured_has_a_level() -> None:
+    assert usual_lu("strings", ["bass"]) == pytest.approx(0.2)
+    assert usual_lu("bass", ["strings", "drums"]) == pytest.approx(-1.96, abs=0.02)

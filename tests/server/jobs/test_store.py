@@ -32,7 +32,7 @@ def test_old_finished_jobs_are_forgotten_and_nothing_else(tmp_path: Path) -> Non
     left = {"new", "uncollected", "running"}
     assert set(store.jobs) == left
     assert {path.name for path in tmp_path.iterdir()} == left
-    assert store.find("old", "/bandmate/separate") is None
+    assert store.find(JobRequest("old", "/bandmate/separate", {}, {})) is None
 
 
 def test_a_removal_that_was_cut_off_ends_at_the_next_start(tmp_path: Path) -> None:

@@ -125,6 +125,18 @@ def test_damaged_manifest_is_named(copy: Path, content: str) -> None:
         load_bundle(copy)
 
 
+def test_a_model_of_another_version_is_refused_by_what_is_new_in_it(copy: Path) -> None:
+    manifest = json.loads((copy / "bundle.json").read_bytes())
+    manifest["spec"] |= {"tempo": 120, "key": "C"}
+    (copy / "bundle.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"its spec has key, tempo, which .* a newer one\?"):
+        load_bundle(copy)
+    manifest["spec"] = {"kind": "notes", "name": "later"}
+    (copy / "bundle.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"of kind 'notes': expected one of latent, waveform"):
+        load_bundle(copy)
+
+
 @pytest.mark.parametrize("graph", ["encoder", "denoiser", "decoder", "vocoder"])
 def test_missing_file_is_named(copy: Path, graph: str) -> None:
     (copy / f"{graph}.onnx").unlink()

@@ -64,6 +64,17 @@ def test_sixty_seconds_go_there_and_back_whole(server: Any) -> None:
     print(f"{len(data) / 1e6:.0f} MB there in {seconds:.2f} s")  # noqa: T201
 
 
+def test_old_uploads_go_but_for_those_that_jobs_wait_for(tmp_path: Path) -> None:
+    Transfers(tmp_path)
+    for name in ("old.wav", "waited-for.wav", ".cut-off.wav.9.part", "new.wav"):
+        (tmp_path / "put" / name).write_bytes(b"x")
+        if name != "new.wav":
+            os.utime(tmp_path / "put" / name, (0, 0))
+    Transfers(tmp_path, {"put:waited-for.wav", "/elsewhere/old.wav"})
+    left = {path.name for path in (tmp_path / "put").iterdir()}
+    assert left == {"waited-for.wav", "new.wav"}
+
+
 def test_an_upload_goes_on_where_it_broke(serve: Any) -> None:
     data, name = random.Random(2).randbytes(TCP_BLOB * 3 + 5), "part.wav"
     server = serve()

@@ -15,13 +15,15 @@ from bandmate_server import SeparateSettings, separate_file
 from bandmate_server.errors import ServerError
 from bandmate_server.model.model import Model
 from bandmate_server.osc.protocol import Message
+from bandmate_server.version import bandmate_version
 
 NAMES = ["bass", "drums", "guitar", "piano", "other"]
 
 
 def test_hello_says_who_is_there(server: Any) -> None:
     hello = server.connect().hello()
-    assert hello.model == "fake"
+    assert hello.model == "fake" and hello.version == bandmate_version()
+    assert hello.provider in ("starting", "CPUExecutionProvider")
     assert Path(hello.workdir) == server.workdir.resolve()
 
 
@@ -120,6 +122,9 @@ def test_an_id_used_for_something_else_is_refused(server: Any, library: Path) ->
     client.separate(library / "song.wav", request="mine")
     with pytest.raises(ServerError, match="was used for /bandmate/separate") as caught:
         client.generate(1.0, request="mine")
+    assert caught.value.code == 409
+    with pytest.raises(ServerError, match="was used for other arguments of") as caught:
+        client.separate(library / "song.wav", frames=8_000, request="mine")
     assert caught.value.code == 409
 
 

@@ -7,6 +7,7 @@ import mmap
 import shutil
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,9 @@ import soundfile
 from bandmate_server.errors import CorpusError
 from bandmate_server.spec import MEL, STEMS
 from bandmate_training.cli import main
-from bandmate_training.corpus import build, command, fluid, grooves, presets, render, timidity
+from bandmate_training.corpus import build, command, fluid, grooves, instruments, render, timidity
+from bandmate_training.corpus.instruments import INSTRUMENTS, Preset
 from bandmate_training.corpus.perform import events
-from bandmate_training.corpus.presets import Preset
 from bandmate_training.corpus.report import write_report
 from bandmate_training.corpus.score import Clock, Note, Part
 from bandmate_training.corpus.spotcheck import write_page
@@ -75,7 +76,7 @@ def test_stems_share_one_length_and_sound_as_declared(tmp_path: Path) -> None:
             assert np.abs(wave).max() <= render.PEAK + 1e-3
             assert (np.abs(wave).max() > 0.01) == (facts["active"][stem] > 0)
             assert (stem in facts["voices"]) == (facts["active"][stem] > 0)
-        held = {p.label for s in presets.HELD_BACK.values() for p in s}
+        held = {p.label for row in INSTRUMENTS.values() for p in row.held_back}
         used = {v["preset"] for rows in facts["voices"].values() for v in rows}
         assert used <= held if job.split == "validation" else not used & held
         tapes = {v["voicing"]["tape"] for rows in facts["voices"].values() for v in rows}
@@ -123,15 +124,15 @@ def font_presets(path: Path) -> set[tuple[int, int]]:
 @needs_tools
 @pytest.mark.parametrize("family", ["fluid", "musescore", "tim"])
 def test_presets_all_exist_in_their_fonts(family: str) -> None:
-    wanted = {p for rows in presets.PRESETS.values() for p in rows if p.family == family}
-    assert {(p.bank, p.program) for p in wanted} <= font_presets(presets.FONTS[family])
+    wanted = {p for row in INSTRUMENTS.values() for p in row.presets if p.family == family}
+    assert {(p.bank, p.program) for p in wanted} <= font_presets(instruments.FONTS[family])
 
 
 @needs_tools
 @pytest.mark.usefixtures("short")
 def test_another_font_plays_the_validation_songs_alone(tmp_path: Path) -> None:
     font = tmp_path / "another font.sf2"
-    shutil.copy(presets.FONTS["tim"], font)
+    shutil.copy(instruments.FONTS["tim"], font)
     out = tmp_path / "corpus"
     args = ["--out", str(out), "--hours", "0.08", "--seed", "5", "--jobs", "1", "--font", str(font)]
     assert main(["corpus", *args]) == 0
@@ -141,7 +142,7 @@ def test_another_font_plays_the_validation_songs_alone(tmp_path: Path) -> None:
     voices = [(stem, v) for song in songs for stem, rows in song["voices"].items() for v in rows]
     assert all(v["preset"].startswith("another font ") for _, v in voices)
     twins = {(stem, Preset("tim", v["bank"], v["program"])) for stem, v in voices}
-    assert any(p in presets.PRESETS[s] and p not in presets.HELD_BACK[s] for s, p in twins)
+    assert any(p in INSTRUMENTS[s].presets and p not in INSTRUMENTS[s].held_back for s, p in twins)
     assert "another font" in (out / "report.md").read_text()
 
 
@@ -155,14 +156,15 @@ def test_what_is_no_font_is_named(tmp_path: Path, content: bytes | None, message
     if content is not None:
         font.write_bytes(content)
     with pytest.raises(CorpusError, match=message):
-        presets.foreign(font)
+        instruments.foreign(font)
 
 
 @needs_tools
 def test_a_font_without_all_stems_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(presets.PRESETS, "drums", [Preset("tim", 128, 77)])  # a kit it lacks
+    lacking = replace(INSTRUMENTS["drums"], presets=[Preset("tim", 128, 77)])  # a kit it lacks
+    monkeypatch.setitem(INSTRUMENTS, "drums", lacking)
     with pytest.raises(CorpusError, match="no General MIDI font: it has no drums"):
-        presets.foreign(presets.FONTS["tim"])
+        instruments.foreign(instruments.FONTS["tim"])
 
 
 @needs_tools
@@ -190,9 +192,9 @@ def test_more_hours_only_add_songs() -> None:
 
 
 def test_missing_font_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(presets.FONTS, "tim", Path("nowhere/TimGM6mb.sf2"))
+    monkeypatch.setitem(instruments.FONTS, "tim", Path("nowhere/TimGM6mb.sf2"))
     with pytest.raises(CorpusError, match=r"TimGM6mb\.sf2.*apt-get install.*timgm6mb-soundfont"):
-        presets.check_fonts(("tim",))
+        instruments.check_fonts(("tim",))
 
 
 @pytest.mark.parametrize(

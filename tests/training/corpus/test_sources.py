@@ -9,9 +9,9 @@ import pytest
 
 from bandmate_server.errors import CorpusError
 from bandmate_server.spec import OTHER, STEMS
-from bandmate_training.corpus import build, grooves, mma, pop909, presets, simutrans
+from bandmate_training.corpus import build, grooves, instruments, mma, pop909, simutrans
 from bandmate_training.corpus.form import own_skeleton
-from bandmate_training.corpus.midi import fold, stem_of
+from bandmate_training.corpus.instruments import INSTRUMENTS, fold, stem_of
 from bandmate_training.corpus.pop909_files import open_library, read_beats
 from bandmate_training.corpus.styles import STYLES
 
@@ -91,7 +91,7 @@ def test_folding_moves_by_octaves_into_the_range() -> None:
 
 def test_presets_of_the_splits_are_disjoint_and_both_have_some() -> None:
     for stem in (*STEMS, OTHER):
-        train, held = (set(presets.allowed(stem, split)) for split in build.SPLITS)
+        train, held = (set(instruments.allowed(stem, split)) for split in build.SPLITS)
         assert train
         assert held
         assert not train & held
@@ -99,13 +99,13 @@ def test_presets_of_the_splits_are_disjoint_and_both_have_some() -> None:
 
 
 def test_held_back_presets_exist() -> None:
-    for stem, rows in presets.HELD_BACK.items():
-        assert rows <= set(presets.PRESETS[stem])
+    for row in INSTRUMENTS.values():
+        assert row.held_back <= set(row.presets)
 
 
 def test_musescore_lends_only_its_piano() -> None:
-    for stem, rows in presets.PRESETS.items():
-        families = {p.family for p in rows}
+    for stem, row in INSTRUMENTS.items():
+        families = {p.family for p in row.presets}
         assert ("musescore" in families) == (stem == "piano")
 
 
@@ -113,8 +113,8 @@ def test_drawn_presets_obey_the_split() -> None:
     rng = np.random.default_rng(0)
     for split in build.SPLITS:
         for stem in (*STEMS, OTHER):
-            rows = set(presets.allowed(stem, split))
-            assert all(presets.choose(rng, stem, split, (0, 33)) in rows for _ in range(50))
+            rows = set(instruments.allowed(stem, split))
+            assert all(instruments.choose(rng, stem, split, (0, 33)) in rows for _ in range(50))
 
 
 def test_every_file_belongs_to_one_split() -> None:

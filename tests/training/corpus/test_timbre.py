@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pytest
 import soxr
 
-from bandmate_training.corpus import presets
+from bandmate_training.corpus import instruments
 from bandmate_training.corpus.fluid import RATE, Event, Fluid
-from bandmate_training.corpus.presets import Preset
+from bandmate_training.corpus.instruments import Preset
 from bandmate_training.corpus.render import sound
 from bandmate_training.corpus.timbre import (
     ATTACK,
@@ -80,7 +80,7 @@ def test_generators_darken_the_filter_and_slow_the_attack() -> None:
 
 @needs_tools
 def test_drums_are_tuned_without_changing_the_drum() -> None:
-    kit, tape = Preset("fluid", presets.DRUM_BANK, 0), 2 ** (3 / 12)
+    kit, tape = Preset("fluid", instruments.DRUM_BANK, 0), 2 ** (3 / 12)
     stroke: list[Event] = [(3200, 2, 45, 100), (6400, 0, 45, 0)]  # a low tom
     plain, low = (
         played(kit, voicing, stroke) for voicing in (TimbreVariation(), TimbreVariation(0, tape))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bandmate_training.cli import main
-from bandmate_training.corpus import build, presets
+from bandmate_training.corpus import build, instruments
 from bandmate_training.evaluation.measures import musicnn, vggish
 
 ROOT = Path(__file__).parents[3]
@@ -65,7 +65,7 @@ def test_every_command_shown_runs(
     if words[0] == "corpus":
         request.getfixturevalue("renderers")
         monkeypatch.setattr(build, "SECONDS", (8.0, 10.0))
-        Path("font.sf2").symlink_to(presets.FONTS["tim"])
+        Path("font.sf2").symlink_to(instruments.FONTS["tim"])
     else:
         Path("other").symlink_to(corpus)
     deaf = {

@@ -116,7 +116,7 @@ def test_an_interrupt_leaves_no_files_and_status_130(
     [
         (["--split", "nowhere"], "no folder"),
         (["--seconds", "500"], "no track in"),
-        (["--estimates", "/nowhere"], "no such folder as /nowhere"),
+        (["--estimates", "/nowhere"], "no such folder of stems"),
         (["--model", "none", "--curve"], "--curve needs a model"),
     ],
 )

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bandmate_server.spec import OTHER, STEMS
-from bandmate_training.corpus import bass, drums, guitar, lead, piano
+from bandmate_training.corpus import drums, lead
+from bandmate_training.corpus.instruments import INSTRUMENTS
 from bandmate_training.corpus.lead import Range
 from bandmate_training.corpus.score import Bend, Chord, Note, Part, Phrase, Rng, Section, Skeleton
 from bandmate_training.corpus.styles import STYLES, Style
 
 ABSENT = 0.09  # chance that a stem has no part at all
-EAGER = {"bass": (0.65, 0.33), "drums": (0.5, 0.5), "guitar": (0.55, 0.35), "piano": (0.55, 0.35)}
 # Sounds that a way of playing asks for, whatever the style.
 GUITAR_SOUNDS = {"chug": (28, 29, 30), "power": (29, 30), "travis": (24, 25), "skank": (27, 28),
                  "scratch": (27, 28)}  # fmt: skip
@@ -31,7 +31,7 @@ def active_sections(rng: Rng, skeleton: Skeleton, stems: Sequence[str]) -> dict[
     playing: dict[str, set[int]] = {s: set() for s in stems}
     for index, section in enumerate(skeleton.sections):
         for stem in present:
-            low, gain = EAGER[stem]
+            low, gain = INSTRUMENTS[stem].eager
             if rng.random() < low + gain * section.energy:
                 playing[stem].add(index)
         if not any(index in rows for rows in playing.values()):
@@ -74,7 +74,7 @@ def _names(rng: Rng, style: Style, stem: str, kinds: Sequence[str]) -> dict[str,
     """Draw how a stem plays each kind of section; one in eight borrows from another style."""
     donors = [s for s in STYLES if s.bar == style.bar and s.triplet == style.triplet]
     donor = style if rng.random() > 0.12 else donors[int(rng.integers(len(donors)))]
-    names = {"bass": donor.bass, "guitar": donor.guitar, "piano": donor.piano}[stem]
+    names = donor.ways.get(stem) or [*INSTRUMENTS[stem].players]
     few = [str(n) for n in rng.choice(names, size=2)]
     return {kind: str(rng.choice(few)) for kind in kinds}
 
@@ -104,10 +104,9 @@ def pitched_part(
     """Write the bass, the rhythm guitar or the piano."""
     kinds = [s.kind for s in skeleton.sections]
     names = _names(rng, style, stem, kinds)
-    players = {"bass": bass.PLAYERS, "guitar": guitar.PLAYERS, "piano": piano.PLAYERS}[stem]
-    ways = {kind: players[names[kind]] for kind in kinds}
+    ways = {kind: INSTRUMENTS[stem].players[names[kind]] for kind in kinds}
     notes = play(skeleton, sections, ways, _seeds(rng, kinds), kicks)
-    sounds = {"bass": style.basses, "guitar": style.guitars, "piano": style.pianos}[stem]
+    sounds = style.programs.get(stem, ())
     if stem == "guitar":
         sounds = GUITAR_SOUNDS.get(names[kinds[-1]], sounds)
     if rng.random() < 0.15:
@@ -187,8 +186,8 @@ def band(
     kicks = drums.kick_beats(kit.notes)
     kit.notes = within(kit.notes, skeleton, playing["drums"])
     parts = [*given, *([] if "drums" in taken else [kit])]
-    for stem in ("bass", "guitar", "piano"):
-        if stem not in taken and playing[stem]:
+    for stem in STEMS:
+        if INSTRUMENTS[stem].players and stem not in taken and playing[stem]:
             parts.append(pitched_part(rng, skeleton, style, stem, playing[stem], kicks))
     parts += _extras(rng, skeleton, style, playing, taken, other, kicks)
     return [p for p in parts if p.notes]

@@ -12,13 +12,14 @@ from bandmate_server.errors import CorpusError
 from bandmate_training.corpus import simutrans
 from bandmate_training.corpus.build import Sources, build, plan
 from bandmate_training.corpus.grooves import groove_files
+from bandmate_training.corpus.instruments import check_fonts, foreign
 from bandmate_training.corpus.pop909_files import open_library
-from bandmate_training.corpus.presets import check_fonts, foreign
 from bandmate_training.corpus.report import write_report
 from bandmate_training.corpus.sampled import check_instruments
 from bandmate_training.corpus.spotcheck import write_page
 from bandmate_training.corpus.timidity import find_tool
 
+HELP = "render a training corpus"
 logger = logging.getLogger(__name__)
 
 

@@ -1,32 +1,8 @@
-"""MIDI files: notes of a track, the tempo map, which stem a program belongs to."""
+"""MIDI files: notes of a track, the tempo map."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from bandmate_server.spec import OTHER
-
-LIMITS = {"bass": (28, 55), "guitar": (40, 88), "piano": (21, 108), OTHER: (28, 100)}
-
-
-def stem_of(program: int, drums: bool) -> str:
-    """Return the stem of a General MIDI program."""
-    if drums:
-        return "drums"
-    ranges = {"piano": range(8), "guitar": range(24, 32), "bass": range(32, 40)}
-    return next((s for s, r in ranges.items() if program in r), OTHER)
-
-
-def fold(pitch: int, stem: str) -> int:
-    """Return a pitch moved by octaves into its stem's range; drums stay."""
-    if stem not in LIMITS:
-        return pitch
-    low, high = LIMITS[stem]
-    while pitch < low:
-        pitch += 12
-    while pitch > high:
-        pitch -= 12
-    return pitch
 
 
 def tempo_map(track: Any, per_beat: int) -> tuple[list[float], list[float]]:

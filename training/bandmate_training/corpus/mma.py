@@ -18,7 +18,8 @@ from bandmate_training.corpus.arrange import active_sections, band, within
 from bandmate_training.corpus.form import own_skeleton
 from bandmate_training.corpus.grooves import GrooveFile, per_bar, tempo_range
 from bandmate_training.corpus.harmony import mma_name
-from bandmate_training.corpus.midi import fold, stem_of, track_notes
+from bandmate_training.corpus.instruments import fold, stem_of
+from bandmate_training.corpus.midi import track_notes
 from bandmate_training.corpus.score import Note, Part, Rng, Skeleton, Song
 from bandmate_training.corpus.styles import STYLES
 

@@ -14,8 +14,8 @@ from bandmate_server.model.notes.midi import Rows
 from bandmate_server.spec import MEL, OTHER, STEMS
 from bandmate_training.corpus import sampled, timidity
 from bandmate_training.corpus.fluid import RATE, Event, Fluid
+from bandmate_training.corpus.instruments import INSTRUMENTS, Preset, choose
 from bandmate_training.corpus.perform import LEAD_IN, humanise, timed
-from bandmate_training.corpus.presets import Preset, choose
 from bandmate_training.corpus.score import Part, Rng, Song
 from bandmate_training.corpus.timbre import TimbreVariation, draw_timbre
 
@@ -24,7 +24,6 @@ TAIL = 1.5  # seconds after the last beat
 PEAK = 10 ** (-3 / 20)
 KNEE = 10 ** (-6 / 20)
 COMMON = 0.9997  # share of samples that stay under PEAK without bending
-LEVEL = {"bass": -20.0, "drums": -20.0, "guitar": -21.0, "piano": -21.0, OTHER: -22.0}  # dBFS RMS
 FRAME = 0.05  # seconds over which levels are measured
 
 
@@ -147,7 +146,7 @@ def sound(
 
 def _level(layers: list[Audio], stem: str, frames: int, rng: Rng) -> Audio:
     """Sum a stem's layers at its level, under the peak limit."""
-    wanted = 10 ** ((LEVEL[stem] + float(rng.uniform(-3, 3))) / 20)
+    wanted = 10 ** ((INSTRUMENTS[stem].level + float(rng.uniform(-3, 3))) / 20)
     if not layers:
         return np.zeros(frames, np.float32)
     audio = np.asarray(np.sum(layers, axis=0), np.float32)

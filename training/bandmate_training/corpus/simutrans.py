@@ -16,7 +16,7 @@ from bandmate_server.spec import OTHER
 from bandmate_training.corpus.arrange import active_sections, within
 from bandmate_training.corpus.fluid import INSTALL
 from bandmate_training.corpus.harmony import find_key, make_chord
-from bandmate_training.corpus.midi import fold, stem_of
+from bandmate_training.corpus.instruments import fold, stem_of
 from bandmate_training.corpus.score import (
     Chord,
     Clock,

@@ -32,6 +32,16 @@ class Style:
     swing_unit: float = 1.0
     triplet: bool = False
 
+    @property
+    def ways(self) -> dict[str, tuple[str, ...]]:
+        """How stems are played, by the names of their players."""
+        return {"bass": self.bass, "guitar": self.guitar, "piano": self.piano}
+
+    @property
+    def programs(self) -> dict[str, tuple[int, ...]]:
+        """The General MIDI programs of stems."""
+        return {"bass": self.basses, "guitar": self.guitars, "piano": self.pianos}
+
 
 def _kit(kicks: str, snares: str, cymbals: str, ghosts: float = 0.1, extra: float = 0.2) -> Kit:
     return Kit(kicks, snares, tuple(cymbals.split()), ghosts, extra)

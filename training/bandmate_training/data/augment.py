@@ -124,7 +124,10 @@ def record(wave: FloatArray, stem: str, rng: Rng) -> FloatArray:
     if before < _SILENCE:
         return wave
     effects = [
-        effect for share, draw in CHAINS[stem] if rng.random() < share for effect in draw(rng)
+        effect
+        for share, draw in CHAINS.get(stem, CHAINS[OTHER])
+        if rng.random() < share
+        for effect in draw(rng)
     ]
     wet = pb.Pedalboard(effects)(wave, MEL.sample_rate)  # type: ignore[attr-defined]
     after = rms(wet)

@@ -32,7 +32,7 @@ Kind = Literal[
 Speed = Literal["fast", "medium", "slow", "very slow"]
 SPEEDS: dict[Speed, str] = {
     "fast": "a tenth of the song's length on two cores",
-    "medium": "about as long as the song on a laptop",
+    "medium": "about as long as the song on one core",
     "slow": "several times as long as the song; better on a GPU",
     "very slow": "an hour for ten seconds without a GPU",
 }
@@ -152,8 +152,8 @@ CATALOGUE: tuple[PublishedModel, ...] = (
         code_licence="MIT",
         weights_licence="research",
         licence_note=_DEMUCS_NOTE,
-        disk_mb=170,
-        memory_gb=1.5,
+        disk_mb=92,
+        memory_gb=2.7,
         speed="medium",
     ),
     PublishedModel(
@@ -171,7 +171,7 @@ CATALOGUE: tuple[PublishedModel, ...] = (
         code_licence="MIT",
         weights_licence="research",
         licence_note=_DEMUCS_NOTE,
-        disk_mb=670,
+        disk_mb=275,
         memory_gb=3.0,
         speed="slow",
     ),
@@ -192,8 +192,8 @@ CATALOGUE: tuple[PublishedModel, ...] = (
         code_licence="MIT",
         weights_licence="research",
         licence_note=_DEMUCS_NOTE,
-        disk_mb=110,
-        memory_gb=1.5,
+        disk_mb=60,
+        memory_gb=2.6,
         speed="medium",
     ),
     PublishedModel(

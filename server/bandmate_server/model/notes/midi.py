@@ -1,7 +1,8 @@
-"""Writing a stem's notes as a MIDI file: in seconds, over a tempo map."""
+"""A stem's notes as a MIDI file: written in seconds over a tempo map, read back in seconds."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,25 @@ def write_notes(path: Path, rows: Rows, source: str, beats: Sequence[float]) -> 
     file = mido.MidiFile(type=0, ticks_per_beat=TICKS)
     file.tracks.append(_track(timed))
     file.save(path)
+
+
+def read_notes(path: Path) -> list[tuple[float, float, int, int]]:
+    """Return the notes of a file that `write_notes` wrote.
+
+    Raises:
+        OSError, ValueError: if it cannot be read, or is no MIDI file.
+    """
+    now = 0.0
+    sounding: defaultdict[int, list[tuple[float, int]]] = defaultdict(list)
+    rows: list[tuple[float, float, int, int]] = []
+    for message in mido.MidiFile(path):
+        now += message.time  # mido gives seconds here.
+        if message.type == "note_on":
+            sounding[message.note].append((now, message.velocity))
+        elif message.type == "note_off" and sounding[message.note]:
+            begin, loud = sounding[message.note].pop(0)
+            rows.append((begin, now, message.note, loud))
+    return sorted(rows)
 
 
 def _grid(beats: Sequence[float]) -> tuple[list[float], list[float]]:

@@ -23,6 +23,7 @@ from bandmate_server.model.notes.layout import (
     Notes,
 )
 
+_AUDIBLE = 0.1  # height of an onset that counts for the beat
 _GAP = 0.1  # frames between a note and the next of its key
 
 
@@ -59,6 +60,13 @@ def notes_of(
         end = _ends(latent[SUSTAIN, :, cells], peaks, frame, cell, begin, sustain)
     found = np.stack([begin * frame_seconds, end * frame_seconds, keys, loud], 1).astype(np.float32)
     return found[np.lexsort((found[:, 2], found[:, 0]))]
+
+
+def onsets_of(latents: FloatArray, frame_seconds: float) -> FloatArray:
+    """Return times and heights (n, 2) of all onsets in planes (S, 2, T, CELLS)."""
+    onsets = np.maximum(latents[:, ONSET], 0)
+    stem, frame, cell = np.nonzero(onsets > _AUDIBLE)
+    return np.stack([frame * frame_seconds, onsets[stem, frame, cell]], 1).astype(np.float32)
 
 
 def _peaks(plane: FloatArray, least: float) -> tuple[npt.NDArray[np.bool_], FloatArray]:

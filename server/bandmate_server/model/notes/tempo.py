@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,8 +21,27 @@ FEWEST = 6  # onsets below which nothing can be said
 PARTS = ((1, 1.0), (2, 1.0), (4, 0.5))  # of a beat, and how much onsets on them count
 
 
-def find_beats(onsets: FloatArray, seconds: float) -> list[float]:
-    """Return the beats, in seconds, from the last one before 0 up to the first one after the end.
+@dataclass(frozen=True)
+class Pulse:
+    """A steady beat: its tempo in beats a minute, and the time of one of its beats in seconds."""
+
+    tempo: float
+    beat: float
+
+    def beats(self, seconds: float) -> list[float]:
+        """Return the beats from the last one up to 0 to the first one from `seconds` on."""
+        period = 60.0 / self.tempo
+        first = self.beat - math.ceil(self.beat / period) * period
+        count = math.ceil((seconds - first) / period)
+        return [first + period * k for k in range(max(count, 1) + 1)]
+
+    def later(self, seconds: float) -> Pulse:
+        """Return the same beat, of which every time is later by some seconds."""
+        return Pulse(self.tempo, self.beat + seconds)
+
+
+def find_pulse(onsets: FloatArray) -> Pulse:
+    """Return the beat that onsets keep.
 
     The tempo is the one whose beats, halves and quarters most onsets fall on: the sum of the
     lengths of the onsets' mean phases at those frequencies, weighted by how usual the tempo is.
@@ -28,23 +50,16 @@ def find_beats(onsets: FloatArray, seconds: float) -> list[float]:
 
     Args:
         onsets: (n, 2), times in seconds and strengths.
-        seconds: length of what is played.
     """
-    period, first = 60.0 / USUAL, 0.0
-    if len(onsets) >= FEWEST:
-        period, first = _steady(*onsets.T.astype(np.float64))
-    count = int(np.ceil((seconds - first) / period)) + 1
-    return [first + period * k for k in range(max(count, 2))]
-
-
-def _steady(times: Doubles, strengths: Doubles) -> tuple[float, float]:
-    """Return the period of the beats and the last beat before 0."""
+    if len(onsets) < FEWEST:
+        return Pulse(USUAL, 0.0)
+    times, strengths = onsets.T.astype(np.float64)
     tempos = np.exp(np.linspace(np.log(SLOWEST), np.log(FASTEST), STEPS))
     usual = np.exp(-0.5 * (np.log(tempos / USUAL) / SPREAD) ** 2)
     agreed = [w * np.abs(_phase(times, strengths, tempos / 60 * k)) for k, w in PARTS]
-    rate = float(tempos[np.argmax(np.sum(agreed, 0) * usual)]) / 60
-    turn = float(np.angle(_phase(times, strengths, np.array([rate]))[0])) / (2 * np.pi)
-    return 1 / rate, (turn % 1 - 1) / rate
+    tempo = float(tempos[np.argmax(np.sum(agreed, 0) * usual)])
+    turn = np.angle(_phase(times, strengths, np.array([tempo / 60]))[0]) / (2 * math.pi)
+    return Pulse(tempo, float(turn) * 60 / tempo)
 
 
 def _phase(times: Doubles, strengths: Doubles, rates: Doubles) -> Phases:

@@ -1,5 +1,6 @@
 """The REAPER script's actions; ReaScript is imitated, the server and its mailbox are real."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,19 @@ def test_a_dialog_that_is_closed_asks_for_nothing(reaper: Any) -> None:
     left = reaper.run("add part", tracks, (0, 1))
     assert left.messages == []
     assert left.dialogs[0].endswith("= guitar|1|0.5|bass|drums")
+
+
+def test_stems_are_those_that_the_server_has_left(reaper: Any) -> None:
+    left = Path(reaper.server["workdir"]) / "stems.json"
+    usual = left.read_text()
+    assert json.loads(usual)["add"] == [*STEMS[:-1]]
+    left.write_text(json.dumps({"separate": ["strings"], "add": [*STEMS[:-1], "strings"]}))
+    try:
+        tracks = ['{ name = "Strings hi", selected = true, items = {} }']
+        assert reaper.run("add part", tracks, (0, 1)).dialogs[0].endswith("|0.5|strings")
+        assert reaper.run("separate into", tracks, (0, 1)).dialogs[0].endswith("= strings")
+    finally:
+        left.write_text(usual)
 
 
 def test_no_jobs_is_said(reaper: Any) -> None:
