@@ -22,10 +22,11 @@ from bandmate_export.notes.networks import (
 )
 from bandmate_export.staging import check_target, staged
 from bandmate_export.weights import Precision
-from bandmate_server.errors import BandmateError, SettingsError
+from bandmate_server.errors import SettingsError
 from bandmate_server.files import write_whole
 from bandmate_server.model.bundle import Bundle, find_bundle, load_bundle
 from bandmate_server.options import ETA, GUIDANCE, STEPS
+from bandmate_training.exit_status import exit_status
 
 PARITY = "parity.json"
 DEFAULTS = {option.name: option for option in (STEPS, GUIDANCE, ETA)}
@@ -66,15 +67,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 0 done, 1 failed, 2 wrong usage, 130 cancelled."""
     args = parser().parse_args(arguments)
-    try:
-        run(args)
-    except BandmateError as error:
-        sys.stderr.write(f"bandmate-export: error: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("bandmate-export: cancelled\n")
-        return 130
-    return 0
+    return exit_status("bandmate-export", lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> None:

@@ -21,7 +21,14 @@ from bandmate_server.errors import BandmateError, Cancelled
 
 DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
 PARTS = ("add", "fill", "vary", "generate")
-TOLD = ("doctor", "models", "config", "chains", "daw", "send")  # whose result is what they print
+PRINTING = (
+    "doctor",
+    "models",
+    "config",
+    "chains",
+    "daw",
+    "send",
+)  # whose result is what they print
 MODULES = {  # command -> the module whose `run` does it
     "separate": "separate",
     **dict.fromkeys(PARTS, "parts"),
@@ -48,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             options = build_parser().parse_args(arguments)
             status = _run(options, interrupt)
-            lost = reader_has_gone() and options.command in TOLD
+            lost = reader_has_gone() and options.command in PRINTING
             return FAILED if lost else status
         except UsageError as error:
             return _ended(USAGE, str(error), wants_json)

@@ -3,7 +3,7 @@
 -- ReaScript has no sockets: requests go out by the `bandmate send` command, results come back as
 -- files in the server's mailbox, which a deferred function looks into until they are there.
 
-local CONTEXT = 10.24 -- seconds on either side of a selection that the model can hear
+local CONTEXT = 10.24 -- seconds on either side of a selection that the model is given
 local BLOCK = 65536 -- samples rendered at a time
 local PATIENCE = 15000 -- milliseconds that `bandmate send` may take
 local START_PATIENCE = 90000 -- and the start of a server
@@ -291,7 +291,7 @@ local function track_of_role (tracks, roles, wanted)
 	return nil
 end
 
--- The track that is to be played anew and its stem. Only a single one is chosen unasked.
+-- The track that is to be made again and its stem. Only a single one is chosen unasked.
 local function chosen_track (name, tracks, roles)
 	for index, track in ipairs (tracks) do
 		if name == name_of (track) or name == "" and #tracks == 1 then
@@ -371,7 +371,7 @@ end
 
 actions["new take"] = function ()
 	local tracks, first, last = span (pieces ())
-	local fields = { "Track to play anew", only_name (tracks), "Strength (0 to 1)", "0.5", "Takes", "1" }
+	local fields = { "Track to make again", only_name (tracks), "Strength (0 to 1)", "0.5", "Takes", "1" }
 	local answers, roles = ask ("New take", fields, tracks)
 	if not answers then return end
 	local target = chosen_track (answers[1], tracks, roles)

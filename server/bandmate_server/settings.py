@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from bandmate_server.errors import SettingsError
 from bandmate_server.option_kinds import Stems, meant, shown
@@ -28,8 +28,37 @@ from bandmate_server.options import (
 from bandmate_server.spec import BACKING
 
 
+class _Settings:
+    """What settings of all tasks have in common; `tasks` are those whose options the fields are."""
+
+    tasks: ClassVar[tuple[Task, ...]]
+    format: Format
+    bit_depth: BitDepth | None
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        read_fields(self, *self.tasks)
+        if self.format == "flac" and self.bit_depth == "32f":
+            raise SettingsError("flac holds 16 or 24 bits, not 32f: choose wav or fewer bits")
+
+    @property
+    def stored_bit_depth(self) -> BitDepth:
+        """The bit depth that files get."""
+        return self.bit_depth or ("24" if self.format == "flac" else "32f")
+
+    @classmethod
+    def of(cls, chosen: Mapping[str, Any]) -> Self:
+        """Return the settings that options stand for; those that go elsewhere are left out.
+
+        Raises:
+            SettingsError: if a value is out of its range.
+        """
+        own = cls.__annotations__
+        return cls(**{name: value for name, value in chosen.items() if name in own})
+
+
 @dataclass(frozen=True)
-class SeparateSettings:
+class SeparateSettings(_Settings):
     """Settings of one separation; None leaves the choice to the model's defaults.
 
     `options` says what each is, with its range and default.
@@ -46,6 +75,7 @@ class SeparateSettings:
         SettingsError: if a value is out of its range or of an unknown kind.
     """
 
+    tasks = ("separate",)
     stems: Sequence[str] | None = None  # kept as a tuple
     start: float | None = None  # seconds
     end: float | None = None  # seconds
@@ -60,19 +90,9 @@ class SeparateSettings:
     format: Format = FORMAT.default
     bit_depth: BitDepth | None = None
 
-    def __post_init__(self) -> None:
-        """Check every value."""
-        read_fields(self, "separate")
-        _check_file_kind(self.format, self.bit_depth)
-
-    @property
-    def stored_bit_depth(self) -> BitDepth:
-        """The bit depth that files get."""
-        return _stored_bit_depth(self.format, self.bit_depth)
-
 
 @dataclass(frozen=True)
-class PartSettings:
+class PartSettings(_Settings):
     """Settings of a new part; None leaves the choice to the model's defaults.
 
     `options` says what each is, with its range and default.
@@ -85,6 +105,7 @@ class PartSettings:
         SettingsError: if a value is out of its range or of an unknown kind.
     """
 
+    tasks = PARTS
     start: float | None = None  # seconds
     end: float | None = None  # seconds
     steps: int | None = None
@@ -100,40 +121,16 @@ class PartSettings:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        read_fields(self, *PARTS)
-        _check_file_kind(self.format, self.bit_depth)
+        super().__post_init__()
         take_seeds(self.seed, self.takes)
-
-    @property
-    def stored_bit_depth(self) -> BitDepth:
-        """The bit depth that files get."""
-        return _stored_bit_depth(self.format, self.bit_depth)
 
 
 Settings = TypeVar("Settings", SeparateSettings, PartSettings)
 
 
-def separate_settings(chosen: Mapping[str, Any]) -> SeparateSettings:
-    """Return the settings that options stand for; those that go elsewhere are left out.
-
-    Raises:
-        SettingsError: if a value is out of its range.
-    """
-    return SeparateSettings(**_fields_of(SeparateSettings, chosen))
-
-
-def part_settings(chosen: Mapping[str, Any]) -> PartSettings:
-    """Return the settings of a new part that options stand for, likewise.
-
-    Raises:
-        SettingsError: if a value is out of its range.
-    """
-    return PartSettings(**_fields_of(PartSettings, chosen))
-
-
 def settings_of(task: Task, chosen: Mapping[str, Any]) -> SeparateSettings | PartSettings:
-    """Return the settings of a task, likewise."""
-    return part_settings(chosen) if task in PARTS else separate_settings(chosen)
+    """Return the settings of a task that options stand for; see `_Settings.of`."""
+    return (PartSettings if task in PARTS else SeparateSettings).of(chosen)
 
 
 def take_seeds(seed: int, takes: int) -> range:
@@ -216,11 +213,6 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
     )
 
 
-def _fields_of(settings: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    names = [field.name for field in fields(settings)]
-    return {name: chosen[name] for name in names if name in chosen}
-
-
 def read_fields(chosen: Any, *tasks: Task) -> None:
     """Check every field that has a row of the table, and keep it in the row's type.
 
@@ -245,15 +237,6 @@ def check_own(settings: PartSettings, task: Task) -> None:
         if field.name not in own and getattr(settings, field.name) != field.default:
             value = getattr(settings, field.name)
             raise SettingsError(f"{field.name} is {value}: it has no meaning for {task}")
-
-
-def _stored_bit_depth(kind: Format, bits: BitDepth | None) -> BitDepth:
-    return bits or ("24" if kind == "flac" else "32f")
-
-
-def _check_file_kind(kind: Format, bits: BitDepth | None) -> None:
-    if kind == "flac" and bits == "32f":
-        raise SettingsError("flac holds 16 or 24 bits, not 32f: choose wav or fewer bits")
 
 
 def read_settings(model: Any, settings: Settings | None, kind: type[Settings]) -> Settings:

@@ -1,4 +1,4 @@
--- "Fill selection": play the selected range of one track anew, to the other selected tracks.
+-- "Fill selection": make the selected range of one track again, to the other selected tracks.
 
 local library = ...
 local wire = assert (loadfile (library .. "wire.lua")) (library)

@@ -119,7 +119,7 @@ parts.STRENGTH = {
 }
 
 -- The files of the tracks by role, as JSON values, and where `first` is in them.
---   target   the track that is played anew, or nil: others of its role are backing to it
+--   target   the track that is made again, or nil: others of its role are backing to it
 --   session  { bass = files, backing = { files, files } }: several of one role are a list
 --   is       { bass = track, ... }: the first track of each role
 function parts.session (tracks, answer, first, last, target)

@@ -4,7 +4,7 @@
 local library = ...
 local wire = {}
 
-local PORT = 9123 -- where `bandmate serve` listens unless told otherwise
+local PORT = 9123 -- where `bandmate serve` listens by default
 
 -- What `bandmate daw install` wrote: { workdir, command, data }, each of which may be missing.
 local function settings ()

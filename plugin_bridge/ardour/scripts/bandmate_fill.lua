@@ -3,7 +3,7 @@ ardour {
 	name        = "bandmate: Fill selection",
 	license     = "MIT",
 	author      = "bandmate",
-	description = [[Play the selected range of one track anew, fitting what is around it and the other selected tracks.]]
+	description = [[Make the selected range of one track again, fitting what is around it and the other selected tracks.]]
 }
 
 -- Ardour keeps only what is inside factory (), and drops an action after one uncaught error.

@@ -19,7 +19,7 @@ function factory ()
 		busy = true
 		local ok, problem = pcall (function ()
 			if mailbox == nil then
-				mailbox = false -- a library that cannot be loaded is told of once
+				mailbox = false -- a library that cannot be loaded is reported once
 				local library = ARDOUR.user_config_directory (-1) .. "/bandmate/"
 				mailbox = assert (loadfile (library .. "mailbox.lua")) (library)
 			end

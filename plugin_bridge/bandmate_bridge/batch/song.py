@@ -29,8 +29,8 @@ from bandmate_server.model.opening import AnyModel
 from bandmate_server.results.claim import claimed
 from bandmate_server.results.folder import MANIFEST as FOLDER_MANIFEST
 from bandmate_server.results.folder import scratch_folder
-from bandmate_server.results.manifest import clipping_warnings
 from bandmate_server.results.stem_file import StemFile
+from bandmate_server.results.writer import clipping_warnings
 from bandmate_server.settings import SeparateSettings
 
 PARTIAL = ".bandmate-*.partial"  # folders of work that is not complete

@@ -143,7 +143,7 @@ class Client:
         options: Mapping[str, Any] | None = None,
         request: str | None = None,
     ) -> str:
-        """Have a range of one stem made anew and return the job; see `add`."""
+        """Have a range of one stem made again and return the job; see `add`."""
         arguments = {"stem": stem, "start": start, "frames": frames}
         return self.submit("fill", arguments, session, options, request)
 

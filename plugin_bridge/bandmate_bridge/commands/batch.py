@@ -40,8 +40,7 @@ from bandmate_server.settings import (
     check_region,
     check_stems,
     check_wanted,
-    part_settings,
-    separate_settings,
+    settings_of,
     take_seeds,
 )
 from bandmate_server.spec import OTHER
@@ -143,7 +142,7 @@ def _settings(
     for row in batch_options():
         if row.name in chosen and row.name not in rows:
             raise UsageError(f"{row.flag} has no meaning for --task {options.task}")
-    settings = (separate_settings if options.task == "separate" else part_settings)(chosen)
+    settings = settings_of(options.task, chosen)
     check_region(settings.start, settings.end)
     take_seeds(settings.seed, takes)
     return settings

@@ -21,7 +21,7 @@ from bandmate_server.option_arguments import given
 from bandmate_server.options import options_of
 from bandmate_server.parts.files import write_part
 from bandmate_server.parts.task import PartTask, part_task
-from bandmate_server.settings import PartSettings, check_region, check_wanted, part_settings
+from bandmate_server.settings import PartSettings, check_region, check_wanted
 
 if TYPE_CHECKING:
     from bandmate_server.model.opening import AnyModel
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
 
 def _settings(options: argparse.Namespace) -> PartSettings:
     rows = options_of(options.command, "command").values()
-    settings = part_settings(given(options, rows, "settings"))
+    settings = PartSettings.of(given(options, rows, "settings"))
     check_region(settings.start, settings.end)
     return settings
 

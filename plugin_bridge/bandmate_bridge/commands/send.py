@@ -18,7 +18,7 @@ from bandmate_server.errors import Cancelled, ServerError, SettingsError
 from bandmate_server.option_arguments import given
 from bandmate_server.options import END, START, options_of
 from bandmate_server.parts.task import part_task
-from bandmate_server.settings import check_region, part_settings
+from bandmate_server.settings import PartSettings, check_region
 
 
 def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
@@ -105,7 +105,7 @@ def _submit(server: Client, options: argparse.Namespace) -> str:
         task = part_task(options.action, chosen)
         task.check_given(files)
         rows = options_of(options.action, "send").values()
-        task.check_settings(part_settings(given(options, rows, "settings")))
+        task.check_settings(PartSettings.of(given(options, rows, "settings")))
     except SettingsError as error:
         raise UsageError(str(error)) from error
     if not files:

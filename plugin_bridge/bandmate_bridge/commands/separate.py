@@ -29,7 +29,6 @@ from bandmate_server.settings import (
     SeparateSettings,
     check_region,
     check_stems,
-    separate_settings,
     take_seeds,
 )
 from bandmate_server.spec import OTHER
@@ -92,7 +91,7 @@ def _takes(options: argparse.Namespace) -> list[SeparateSettings]:
     """Return the settings of every take: the same but for the seed."""
     chosen = given(options, options_of("separate", "command").values(), "settings")
     try:
-        first = separate_settings(chosen)
+        first = SeparateSettings.of(chosen)
         check_region(first.start, first.end)
         seeds = take_seeds(first.seed, chosen.get(TAKES.name, TAKES.default))
         return [replace(first, seed=seed) for seed in seeds]

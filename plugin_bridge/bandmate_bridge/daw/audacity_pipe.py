@@ -28,7 +28,7 @@ END = b"BatchCommand finished: "
 _BARE = re.compile(r'\\(?!")')  # a backslash that escapes no quote
 SWITCH_ON = (
     "close it and run `bandmate daw install audacity`, or set mod-script-pipe to Enabled under "
-    "Edit > Preferences > Modules and start Audacity anew"
+    "Edit > Preferences > Modules and start Audacity again"
 )
 
 
@@ -176,6 +176,6 @@ def _why() -> str:
     if audacity_runs() is False:
         return "Audacity is not running: start it, and select a part of a track"
     return (
-        f"Audacity has no pipe for commands: {SWITCH_ON}; if it is on, start Audacity anew all the "
-        "same, as its first start with new plug-ins leaves a broken pipe"
+        f"Audacity has no pipe for commands: {SWITCH_ON}; if it is on, start Audacity again "
+        "all the same, as its first start with new plug-ins leaves a broken pipe"
     )

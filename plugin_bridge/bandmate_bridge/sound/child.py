@@ -3,7 +3,7 @@
 PortAudio can hang for ever, when a JACK server dies under it for one; a process of its own can
 be killed. The request is JSON: {"mode": "record" | "play" | "list", "device": name, number or
 null, "channels": n, "rate": Hz or null}. Samples are float32, interleaved: recorded ones go to
-stdout, those to play come from stdin. What happens is told on stderr, in lines of JSON: open,
+stdout, those to play come from stdin. What happens is reported on stderr, in lines of JSON: open,
 played (frames), lost (a block came too late), ended, devices, error (message).
 """
 
@@ -34,7 +34,7 @@ NO_DEVICE = (
 )
 
 
-def tell(event: str, **facts: Any) -> None:
+def report(event: str, **facts: Any) -> None:
     """Write one event to the parent."""
     sys.stderr.write(json.dumps({"event": event, **facts}) + "\n")
     sys.stderr.flush()
@@ -88,14 +88,14 @@ def listed(sounddevice: Any) -> list[dict[str, Any]]:
 def _record(sounddevice: Any, request: dict[str, Any]) -> None:
     blocks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
-    def heard(data: Any, frames: int, time: Any, status: Any) -> None:
+    def recorded(data: Any, frames: int, time: Any, status: Any) -> None:
         if status.input_overflow:
-            tell("lost")
+            report("lost")
         blocks.put(bytes(data))
 
     options = _options(sounddevice, request, "inputs")
-    with sounddevice.RawInputStream(**options, callback=heard) as stream:
-        tell("open", rate=stream.samplerate, channels=request["channels"])
+    with sounddevice.RawInputStream(**options, callback=recorded) as stream:
+        report("open", rate=stream.samplerate, channels=request["channels"])
         while True:
             sys.stdout.buffer.write(blocks.get())
             sys.stdout.buffer.flush()
@@ -105,10 +105,10 @@ def _play(sounddevice: Any, request: dict[str, Any]) -> None:
     size = 4 * request["channels"]  # bytes of a frame
     blocks: queue.Queue[bytes] = queue.Queue(AHEAD)
     ended: queue.SimpleQueue[bool] = queue.SimpleQueue()
-    played = told = 0
+    played = reported = 0
 
     def wanted(out: Any, frames: int, time: Any, status: Any) -> None:
-        nonlocal played, told
+        nonlocal played, reported
         try:
             data = blocks.get_nowait()
         except queue.Empty:
@@ -120,19 +120,19 @@ def _play(sounddevice: Any, request: dict[str, Any]) -> None:
         out[: len(data)] = data
         out[len(data) :] = b"\0" * (len(out) - len(data))
         played += frames
-        if played - told >= TICK * stream.samplerate:
-            told = played
-            tell("played", frames=played)
+        if played - reported >= TICK * stream.samplerate:
+            reported = played
+            report("played", frames=played)
 
     options = _options(sounddevice, request, "outputs")
     stream = sounddevice.RawOutputStream(**options, blocksize=BLOCK, callback=wanted)
     with stream:
-        tell("open", rate=stream.samplerate, channels=request["channels"])
+        report("open", rate=stream.samplerate, channels=request["channels"])
         while data := sys.stdin.buffer.read(BLOCK * size):
             blocks.put(data)
         blocks.put(b"")
         ended.get()
-        tell("ended")
+        report("ended")
 
 
 def _options(sounddevice: Any, request: dict[str, Any], side: str) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _options(sounddevice: Any, request: dict[str, Any], side: str) -> dict[str, 
 
 
 def name_client() -> None:
-    """Have JACK call our ports bandmate; PortAudio must be told before it starts.
+    """Have JACK call our ports bandmate; PortAudio must know before it starts.
 
     sounddevice starts it when imported, and has no way to do this. Its own copy of the library, on
     macOS and Windows, knows no JACK: nothing happens there.
@@ -176,22 +176,22 @@ def main() -> int:
     try:
         import sounddevice
     except ImportError:
-        tell("error", message=NO_PACKAGE)
+        report("error", message=NO_PACKAGE)
         return 1
     except OSError:
-        tell("error", message=NO_LIBRARY)
+        report("error", message=NO_LIBRARY)
         return 1
     mode = request["mode"]
     try:
         if mode == "list":
-            tell("devices", devices=listed(sounddevice))
+            report("devices", devices=listed(sounddevice))
         else:
             {"record": _record, "play": _play}[mode](sounddevice, request)
     except BrokenPipeError:  # The parent has gone.
         return 1
     except (sounddevice.PortAudioError, ValueError) as error:
         facts = mode, request["rate"], request["channels"]
-        tell("error", message=explained(str(error), *facts))
+        report("error", message=explained(str(error), *facts))
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""The parent's side of `sound_child`: start it, hear from it, end it whatever happens."""
+"""The parent's side of `sound_child`: start it, read its events, end it whatever happens."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import soundfile
 from bandmate_server.audio.windows import Region, find_region
 from bandmate_server.errors import AudioError, RegionError
 from bandmate_server.jobs.input_copy import Open, SummedSource
-from bandmate_server.jobs.request import ALL, REGION, JobRequest
+from bandmate_server.jobs.request import ALL, JobRequest
 from bandmate_server.options import END, START
 
 
@@ -24,7 +24,7 @@ def open_session(
     scratch: Path,
     check: Callable[[], None],
 ) -> dict[str, SummedSource]:
-    """Return a session's sounds, opened: first the stem that is worked on.
+    """Return a request's sounds, opened: first the stem that is worked on.
 
     Args:
         request: that names them.
@@ -36,10 +36,10 @@ def open_session(
     Raises:
         AudioError: if a file is not audio.
     """
-    session = request.arguments["session"]
+    own, sounds = request.arguments.get("stem"), request.sounds
     return {
-        role: stack.enter_context(SummedSource(session[role], open_file, scratch, check))
-        for role in _roles(request)
+        role: stack.enter_context(SummedSource(sounds[role], open_file, scratch, check))
+        for role in sorted(sounds, key=lambda role: role != own)
     }
 
 
@@ -49,13 +49,12 @@ def measure_session(sounds: dict[str, SummedSource]) -> tuple[int, int]:
     return rate, max(math.ceil(sound.frames * rate / sound.rate) for sound in sounds.values())
 
 
-def requested_region(request: JobRequest, name: str, rate: int, length: int) -> Region:
+def requested_region(request: JobRequest, rate: int, length: int) -> Region:
     """Return the region that a request names, in samples or in seconds.
 
     Args:
         request: with start and frames among its arguments or in its session, or with the
             options start and end.
-        name: of the sound, for errors.
         rate: of the sound, Hz.
         length: of the sound, frames.
 
@@ -70,7 +69,7 @@ def requested_region(request: JobRequest, name: str, rate: int, length: int) -> 
         frames = max(length - start, 0)
     if start < 0 or frames < 1 or start + frames > length:
         raise RegionError(
-            f"the region is frames {start} to {start + frames} of {name}:"
+            f"the region is frames {start} to {start + frames} of {request.default_track}:"
             f" expected 1 or more frames within its {length}"
         )
     return Region(start, frames)
@@ -100,7 +99,7 @@ def check_end(request: JobRequest, open_file: Open, scratch: Path) -> bool:
     except _MustDecodeError:
         with contextlib.suppress(RegionError):
             with contextlib.suppress(AudioError, soundfile.LibsndfileError):
-                requested_region(request, "the audio", *_stated_length(request, open_file))
+                requested_region(request, *_stated_length(request, open_file))
             return True
         return False
     return True
@@ -133,34 +132,18 @@ def _check_end(
     request: JobRequest, open_file: Open, scratch: Path, check: Callable[[], None]
 ) -> None:
     with ExitStack() as stack, contextlib.suppress(AudioError):
-        if "wav" in request.arguments:
-            wav = request.arguments["wav"]
-            sound = stack.enter_context(SummedSource(wav, open_file, scratch, check))
-            requested_region(request, sound.name, sound.rate, sound.frames)
-        else:
-            sounds = open_session(request, open_file, stack, scratch, check)
-            rate, length = measure_session(sounds)
-            requested_region(request, "the session", rate, length)
+        sounds = open_session(request, open_file, stack, scratch, check)
+        requested_region(request, *measure_session(sounds))
 
 
 def _stated_length(request: JobRequest, open_file: Open) -> tuple[int, int]:
     """Return the rate (Hz) and length (frames) that the headers of a request's files state."""
-    arguments, stated = request.arguments, []
-    if "wav" in arguments:
-        sounds = [arguments["wav"]]
-    else:
-        sounds = [arguments["session"][role] for role in _roles(request)]
-    for file in (file for sound in sounds for part in sound for file in part):
+    own, stated = request.sounds.get(request.arguments.get("stem", "")), []
+    for file in [file for part in own or [] for file in part] + request.files:
         with open_file(file) as (_, opened), soundfile.SoundFile(opened) as audio:
             stated.append((audio.samplerate, audio.frames))
     rate = stated[0][0]
     return rate, max(math.ceil(frames * rate / own) for own, frames in stated)
-
-
-def _roles(request: JobRequest) -> list[str]:
-    """Return the roles of a session's sounds: first the stem that is worked on."""
-    session, own = request.arguments["session"], request.arguments.get("stem")
-    return sorted((role for role in session if role not in REGION), key=lambda role: role != own)
 
 
 def _region_of(request: JobRequest) -> tuple[int, int]:

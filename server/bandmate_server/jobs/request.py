@@ -38,7 +38,7 @@ MAX_OPTIONS = 16 << 10  # characters of JSON
 MAX_SUMMED = 64  # files of one sound
 
 PUT = "put:"
-REGION = ("start", "frames")
+WAV, REGION = "wav", ("start", "frames")
 ALL = -1  # frames: from the start to the end
 _SAMPLES = Whole(ALL, MAX_POSITION)
 
@@ -101,11 +101,17 @@ class JobRequest:
         return name.rpartition(".")[0] or name
 
     @property
+    def sounds(self) -> dict[str, Sound]:
+        """What the request is about: those of its session by role, or one called wav."""
+        if WAV in self.arguments:
+            return {WAV: self.arguments[WAV]}
+        session = self.arguments.get("session", {})
+        return {role: sound for role, sound in session.items() if role not in REGION}
+
+    @property
     def files(self) -> list[str]:
         """Every file that the request names."""
-        session = self.arguments.get("session", {})
-        sounds = [sound for key, sound in session.items() if key not in REGION]
-        sounds += [self.arguments.get("wav", [])]
+        sounds = self.sounds.values()
         return [file for sound in sounds for channels in sound for file in channels]
 
 

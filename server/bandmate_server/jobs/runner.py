@@ -12,11 +12,9 @@ from bandmate_server.errors import OutputError
 from bandmate_server.files import read_json, write_json
 from bandmate_server.jobs.allowed_files import ServerFiles
 from bandmate_server.jobs.context import JobContext
-from bandmate_server.jobs.input_copy import SummedSource, copy_sound, plan_span
-from bandmate_server.jobs.regions import requested_region
 from bandmate_server.jobs.request import JobRequest
 from bandmate_server.jobs.session_copy import copy_session, crop
-from bandmate_server.jobs.store import INPUT, REQUEST, RESULT, STEMS
+from bandmate_server.jobs.store import REQUEST, RESULT, STEMS
 from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import PARTS
 from bandmate_server.parts.files import write_part
@@ -25,7 +23,7 @@ from bandmate_server.progress import Cancel, Progress
 from bandmate_server.results.folder import MANIFEST
 from bandmate_server.results.result import Result
 from bandmate_server.separation.api import add_warnings, separate_file
-from bandmate_server.settings import separate_settings, take_seeds
+from bandmate_server.settings import PartSettings, SeparateSettings, take_seeds
 
 
 def run_job(
@@ -72,16 +70,9 @@ def read_request(folder: Path) -> JobRequest:
 
 
 def _separate(context: JobContext) -> tuple[int, list[Result]]:
-    arguments = context.request.arguments
-    copy = context.folder / INPUT
-    with SummedSource(arguments["wav"], context.files.open, context.folder, context.check) as sound:
-        context.notes.extend(sound.notes)
-        asked = requested_region(context.request, sound.name, sound.rate, sound.frames)
-        span = plan_span(asked, sound.rate, sound.frames, context.model.spec)
-        copy_sound(sound, span, copy, context.check)
-    start, end = span.seconds
-    settings = separate_settings(context.request.options)
-    results = []
+    session, results = copy_session(context), []
+    (copy,), (start, end) = session.given.values(), session.seconds
+    settings = SeparateSettings.of(context.request.options)
     for take, seed in enumerate(take_seeds(settings.seed, context.takes)):
         chosen = replace(settings, start=start, end=end, seed=seed)
         out = context.work / f"take-{take + 1}"
@@ -89,23 +80,22 @@ def _separate(context: JobContext) -> tuple[int, list[Result]]:
         results.append(
             separate_file(context.model, copy, out, settings=chosen, progress=report, cancel=cancel)
         )
-    return span.start, results
+    return session.start, results
 
 
 def _part(context: JobContext) -> tuple[int, list[Result]]:
     request, session = context.request, copy_session(context)
+    start, end = session.seconds
     results = write_part(
         context.model,
         part_task(request.task, request.arguments | request.options),
         session.given,
         context.out,
-        settings=session.settings,
+        settings=replace(PartSettings.of(request.options), start=start, end=end),
         progress=context.progress,
         cancel=context.cancel,
     )
-    if session.span is None:
-        return 0, results
-    return session.span.start, [crop(result, session.span) for result in results]
+    return session.start, [crop(result, session.span) for result in results]
 
 
 TASKS: dict[str, Callable[[JobContext], tuple[int, list[Result]]]] = {

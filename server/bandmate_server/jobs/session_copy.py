@@ -12,12 +12,12 @@ import soundfile
 from bandmate_server.jobs.context import JobContext
 from bandmate_server.jobs.input_copy import CopiedRegion, copy_sound, plan_span
 from bandmate_server.jobs.regions import measure_session, open_session, requested_region
-from bandmate_server.jobs.store import INPUTS
+from bandmate_server.jobs.request import WAV
+from bandmate_server.jobs.store import INPUT, INPUTS
 from bandmate_server.model.notes.score import cut_scores
 from bandmate_server.results.folder import MANIFEST
 from bandmate_server.results.result import Result
 from bandmate_server.results.stem_file import StemFile
-from bandmate_server.settings import PartSettings, part_settings
 from bandmate_server.spec import BACKING
 
 
@@ -27,12 +27,21 @@ class SessionCopy:
 
     given: a backing is the last.
     span: where the copies and the region lie in the session, in frames of its rate; None where
-        there is no session.
+        nothing is given.
     """
 
     given: dict[str, Path]
-    settings: PartSettings
     span: CopiedRegion | None
+
+    @property
+    def seconds(self) -> tuple[float | None, float | None]:
+        """The region's start and end in the copies."""
+        return (None, None) if self.span is None else self.span.seconds
+
+    @property
+    def start(self) -> int:
+        """Where the region begins in the session."""
+        return 0 if self.span is None else self.span.start
 
 
 def copy_session(context: JobContext) -> SessionCopy:
@@ -46,9 +55,8 @@ def copy_session(context: JobContext) -> SessionCopy:
         RegionError: if the region does not lie inside the session.
         OutputError: if the copy cannot be written.
     """
-    settings = part_settings(context.request.options)
-    if "session" not in context.request.arguments:
-        return SessionCopy({}, settings, None)
+    if not context.request.sounds:
+        return SessionCopy({}, None)
     with ExitStack() as stack:
         sounds = open_session(
             context.request, context.files.open, stack, scratch=context.folder, check=context.check
@@ -56,27 +64,26 @@ def copy_session(context: JobContext) -> SessionCopy:
         for sound in sounds.values():
             context.notes.extend(sound.notes)
         rate, length = measure_session(sounds)
-        asked = requested_region(context.request, "the session", rate, length)
+        asked = requested_region(context.request, rate, length)
         span = plan_span(asked, rate, length, context.model.spec)
         folder = context.folder / INPUTS
         folder.mkdir(exist_ok=True)
         given = {}
         for role, sound in sounds.items():
-            given[role] = folder / f"{role}.wav"
+            given[role] = folder / f"{role}.wav" if role != WAV else context.folder / INPUT
             copy_sound(sound, span, given[role], context.check)
-    begin, end = span.seconds
     if BACKING in given:
         given[BACKING] = given.pop(BACKING)
-    return SessionCopy(given, replace(settings, start=begin, end=end), span)
+    return SessionCopy(given, span)
 
 
-def crop(result: Result, span: CopiedRegion) -> Result:
+def crop(result: Result, span: CopiedRegion | None) -> Result:
     """Cut stems that are as long as the copy, as filled ones are, to the region.
 
     Raises:
         OutputError: if it cannot be written.
     """
-    if result.manifest["frames"] == result.manifest["region"]["frames"]:
+    if span is None or result.manifest["frames"] == result.manifest["region"]["frames"]:
         return result
     first = span.start - span.first
     for path in result.stems.values():

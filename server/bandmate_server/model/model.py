@@ -83,7 +83,7 @@ class Model(OpenedBundle):
             timestep: noise level, 0 to 999.
             conditions: one or two weights with their conditions; they sum to 1.
         """
-        feeds = _condition_feeds([condition for _, condition in conditions], x.shape, self.spec)
+        feeds = condition_feeds([condition for _, condition in conditions], x.shape, self.spec)
         return self._denoised(x, timestep, [weight for weight, _ in conditions], feeds)
 
     def denoise_each(
@@ -96,7 +96,7 @@ class Model(OpenedBundle):
             timestep: noise level, 0 to 999.
             conditions: B of them, for one example each.
         """
-        each = [_condition_feeds([one], (1, *x.shape[1:]), self.spec) for one in conditions]
+        each = [condition_feeds([one], (1, *x.shape[1:]), self.spec) for one in conditions]
         feeds = {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
         return self._denoised(x, timestep, [1.0], feeds)
 
@@ -124,7 +124,7 @@ class Model(OpenedBundle):
         return griffin_lim_refine(waves, log_mel, self.spec.mel, self.bundle.consistency_rounds)
 
 
-def _condition_feeds(
+def condition_feeds(
     conditions: Sequence[Condition], shape: tuple[int, ...], spec: ModelSpec
 ) -> dict[str, FloatArray]:
     """Stack conditions along G for latents of `shape` (B, S, C, T, F); absent ones are zeros."""

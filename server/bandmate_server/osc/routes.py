@@ -96,7 +96,7 @@ REQUESTS = {
             "/bandmate/fill",
             "s:stem s:session [h:start] [h:frames=-1] [s:options]",
             "s:job",
-            "a range of one stem anew, the rest kept",
+            "a range of one stem made again, the rest kept",
             job=True,
         ),
         Route(

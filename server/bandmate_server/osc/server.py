@@ -1,4 +1,4 @@
-"""The OSC server: UDP and TCP on one port, the queue and its workers, until told to stop."""
+"""The OSC server: UDP and TCP on one port, the queue and its workers, until it is stopped."""
 
 from __future__ import annotations
 

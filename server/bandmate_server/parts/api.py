@@ -20,7 +20,7 @@ from bandmate_server.parts.task import Add, Fill, Generate, PartTask, Vary
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.settings import PartSettings, read_given, read_settings
 
-STAGES = {"read": 0.04, "listen": 0.06, "play": 0.88, "write": 0.02}
+STAGES = {"read": 0.04, "encode": 0.06, "sample": 0.88, "write": 0.02}
 
 
 def add(

@@ -19,9 +19,8 @@ from bandmate_server.parts.part import Part, Take
 from bandmate_server.parts.task import Add, Fill, Generate, PartTask, Vary
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.results.folder import ResultFolder, scratch_folder
-from bandmate_server.results.manifest import describe_input
 from bandmate_server.results.result import Result
-from bandmate_server.results.writer import ResultWriter
+from bandmate_server.results.writer import ResultWriter, describe_input
 from bandmate_server.settings import PartSettings, read_given, read_path, read_settings
 
 Files = Mapping[str, Path | str]
@@ -210,7 +209,7 @@ def _write_take(
         for name, file in writer.midi_names.items():
             take.score.write(name, place.path(file), part.written.frames / part.rate)
     settings = {
-        **part.task.describe(),
+        **{name: value for name, value in vars(part.task).items() if "stem" not in name},
         **asdict(part.how),
         "seed": take.seed,
         "take": index + 1,

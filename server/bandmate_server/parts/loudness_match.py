@@ -75,7 +75,7 @@ class LoudnessMatcher:
         if not math.isfinite(wanted):
             return plain, []
         if not math.isfinite(lufs) or lufs + decibels(plain) < wanted - RESTING_DB:
-            return plain, [f"{name} rests: what the model played is silent, or close to it"]
+            return plain, [f"{name} rests: what the model made is silent, or close to it"]
         return float(10.0 ** ((wanted - lufs) / 20.0)), []
 
     def usual_lufs(self, name: str) -> float:
@@ -108,7 +108,7 @@ class LoudnessMatcher:
         return float(10.0 ** ((real - made) / 20.0))
 
     def _context_lufs(self) -> float | None:
-        """Return the loudness of all that is given but the stem that is made anew."""
+        """Return the loudness of all that is given but the stem that is made again."""
         if self._context is None:
             return None
         sides = self._context.sides

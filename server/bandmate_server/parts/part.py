@@ -91,7 +91,7 @@ class Part:
         given: name -> audio; a backing, if there is one, is the last.
         task: what is asked for.
         settings: checked.
-        monitor: called with the stages "read", "listen" and "play".
+        monitor: called with the stages "read", "encode" and "sample".
 
     Raises:
         SettingsError: naming what is unknown, missing, or both given and wanted.
@@ -190,7 +190,7 @@ class Part:
 
     def _report(self, begin: float, draft: int, count: int, share: float) -> None:
         """Report that a share of the `draft`-th of `count` drafts of a take is done."""
-        self.monitor.report("play", begin + (draft + share) / count / self.settings.takes)
+        self.monitor.report("sample", begin + (draft + share) / count / self.settings.takes)
 
     def _fit(self, scorer: ContextScorer, draft: Draft) -> float:
         """Return how well a draft agrees with what is given."""
@@ -274,7 +274,7 @@ class Part:
         )
         how = replace(self.how, guidance=1.0, resample=1)
         found = PartSampler(
-            self.model, nothing, self.layout, how, lambda _: self.monitor.report("play", 0.0)
+            self.model, nothing, self.layout, how, lambda _: self.monitor.report("sample", 0.0)
         ).latents()
         known, mask = conditioning.known.copy(), conditioning.mask.copy()
         for index, name in enumerate(self.model.spec.stems):
@@ -305,7 +305,7 @@ class Part:
         expected = len(context.waves) + 1  # all that is given, and for a variation silence
 
         def report(done: float) -> None:
-            self.monitor.report("listen", (self._encodings + done) / expected)
+            self.monitor.report("encode", (self._encodings + done) / expected)
 
         latents = encode_windows(self.model, wave * np.float32(context.gain), self.layout, report)
         self._encodings += 1

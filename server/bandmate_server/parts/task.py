@@ -110,10 +110,6 @@ class PartTask:
         """Yield what is written (n, channels) of a stem, whose region is mono (frames,)."""
         return repeated_blocks(mono, audio.channels, audio.rate)
 
-    def describe(self) -> dict[str, Any]:
-        """Return what the manifest says beside the settings."""
-        return {}
-
 
 @dataclass(frozen=True)
 class Add(PartTask):
@@ -230,10 +226,6 @@ class Vary(_Remake):
     ) -> tuple[float, list[str]]:
         """As loud as the stem was."""
         return matcher.gain_to(stem, wave, matcher.given_lufs(stem))
-
-    def describe(self) -> dict[str, Any]:
-        """Return the strength."""
-        return {"strength": self.strength}
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ from bandmate_server.parts.part import OVERLAP
 from bandmate_server.parts.timeline import Timeline
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.results.folder import ResultFolder, scratch_folder
-from bandmate_server.results.manifest import describe_input, describe_job, describe_model
 from bandmate_server.results.result import Result
+from bandmate_server.results.writer import describe_input, describe_job, describe_model
 from bandmate_server.settings import check_names, read_path
 
 TASK = "transcribe"
-STAGES = {"read": 0.1, "listen": 0.88, "write": 0.02}  # shares of the time
+STAGES = {"read": 0.1, "encode": 0.88, "write": 0.02}  # shares of the time
 
 
 def transcribe_files(
@@ -123,7 +123,7 @@ def _transcribed(model: Model, session: ContextAudio, monitor: Monitor) -> Score
     for index, name in enumerate(names):
 
         def report(done: float, before: int = index) -> None:
-            monitor.report("listen", (before + done) / len(names))
+            monitor.report("encode", (before + done) / len(names))
 
         wave = context.waves[name] * np.float32(context.gain)
         planes[spec.stems.index(name)] = encode_windows(model, wave, layout, report)

@@ -18,10 +18,9 @@ from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import FORCE
 from bandmate_server.progress import Cancel, Monitor, Progress
 from bandmate_server.results.folder import MANIFEST, scratch_folder
-from bandmate_server.results.manifest import describe_input
 from bandmate_server.results.result import Result
 from bandmate_server.results.stem_file import StemFile
-from bandmate_server.results.writer import ResultWriter
+from bandmate_server.results.writer import ResultWriter, describe_input
 from bandmate_server.separation.separation import Separation
 from bandmate_server.separation.separators import separator_of
 from bandmate_server.settings import SeparateSettings, read_path, read_settings

@@ -51,7 +51,7 @@ def test_condition_kinds_and_known_stems_are_stacked() -> None:
         Condition(mixture, full=False),
         Condition(None, True, known, mask),
     ]
-    feeds = session._condition_feeds(conditions, known.shape, MINI)
+    feeds = session.condition_feeds(conditions, known.shape, MINI)
     assert feeds["mixture_kind"][:, 0].tolist() == [[1, 0], [0, 1], [0, 0]]
     assert feeds["mixture"].any(axis=(1, 2, 3, 4)).tolist() == [True, True, False]
     assert feeds["known"].any(axis=(1, 2, 3, 4, 5)).tolist() == [False, False, True]

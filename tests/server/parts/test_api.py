@@ -261,7 +261,7 @@ def test_progress_rises_through_the_stages_and_work_can_be_cancelled(model: Mode
         settings=QUICK,
         progress=lambda *message: told.append(message),
     )
-    assert list(dict(told)) == ["read", "listen", "play", "write"]
+    assert list(dict(told)) == ["read", "encode", "sample", "write"]
     assert [share for _, share in told] == sorted(share for _, share in told)
     assert told[-1] == ("write", 1.0)
     with pytest.raises(Cancelled):

@@ -36,14 +36,14 @@ def task(waves: torch.Tensor) -> DenoiserTask:
 def test_the_levels_of_a_batch_are_spread_over_the_schedule(task: DenoiserTask, count: int) -> None:
     full = torch.zeros(count, dtype=torch.bool)
     for seed in range(20):
-        level = task._levels(full, torch.Generator().manual_seed(seed))
+        level = task.draw_levels(full, torch.Generator().manual_seed(seed))
         assert sorted((level * count // MINI.schedule.steps).tolist()) == list(range(count))
 
 
 def test_every_stem_counts_alike_and_what_sounds_counts_more(
     task: DenoiserTask, waves: torch.Tensor
 ) -> None:
-    heard = task._encoded(waves).heard
+    heard = task.encode(waves).heard
     assert torch.allclose(heard.mean((0, 2, 3, 4)), torch.ones(len(STEMS)))
     bass = heard[:, 0].mean((0, 1, 3))
     assert bass[0] > 2 * bass[-1]
@@ -58,9 +58,9 @@ def test_mixtures_are_what_their_plans_say(task: DenoiserTask, waves: torch.Tens
         ConditionPlan(None, FULL, nothing),
         ConditionPlan(some, BACKING, nothing),
     ]
-    latents, kind = task._mixtures(task._encoded(waves).spectra, plans)
+    latents, kind = task.mixtures(task.encode(waves).spectra, plans)
     assert kind.tolist() == [[1, 0], [0, 0], [0, 0], [0, 1]]
     assert not latents[1:3].any()
     mixed = torch.stack([waves[0].sum(0), waves[1, :2].sum(0)])
-    expected = task._latents(task.mel(mixed))
+    expected = task.latents_of(task.mel(mixed))
     assert torch.allclose(latents[[0, 3]], expected, atol=0.02 * float(expected.abs().max()))

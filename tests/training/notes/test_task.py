@@ -61,7 +61,7 @@ def test_the_last_level_holds_no_signal_and_the_first_nearly_all() -> None:
 
 def test_a_network_begins_with_the_means_of_all_cells(task: NoteTask, examples: Tensor) -> None:
     notes = pack(examples[:, 0, : len(STEMS)].float())
-    made = task._noised(
+    made = task.noised(
         examples.float(),
         [checks(FRAMES)["generate"]] * 8,
         torch.full((8,), diffusion.LEVELS - 1),
@@ -74,7 +74,7 @@ def test_a_network_begins_with_the_means_of_all_cells(task: NoteTask, examples: 
     expected = notes.flatten(0, 1).mean(0)[:count]
     expected = torch.where(expected > 2e-4, expected, found[0, 0])  # rare ones are rounded up
     assert torch.allclose(found, expected.expand_as(found), rtol=0.01)
-    assert task._losses(guess, made).mean().item() == pytest.approx(1.0, abs=0.01)
+    assert task.losses(guess, made).mean().item() == pytest.approx(1.0, abs=0.01)
 
 
 def test_surprise_is_least_at_the_truth() -> None:
@@ -110,7 +110,7 @@ def test_means_and_entropies_are_those_of_the_sample() -> None:
 
 def test_given_stems_are_known_and_cost_nothing(task: NoteTask, examples: Tensor) -> None:
     plan = checks(FRAMES)["add_piano"]
-    made = task._noised(
+    made = task.noised(
         examples.float(),
         [plan] * 8,
         torch.full((8,), 500),
@@ -127,7 +127,7 @@ def test_given_stems_are_known_and_cost_nothing(task: NoteTask, examples: Tensor
     odds = torch.zeros_like(made.target)[..., :count]
     guess = Guess(odds, torch.full_like(odds, 0.5), torch.zeros_like(made.target)[..., count:])
     changed = guess._replace(odds=torch.where(piano[:count], odds, 5.0))
-    assert torch.allclose(task._losses(guess, made), task._losses(changed, made))
+    assert torch.allclose(task.losses(guess, made), task.losses(changed, made))
 
 
 def test_mixtures_hold_the_notes_of_what_sounds_in_them(task: NoteTask, examples: Tensor) -> None:
@@ -163,7 +163,7 @@ def test_timbres_that_are_not_known_are_left_open(task: NoteTask, examples: Tens
     some = examples.float().clone()
     timbres = slice(layout.PITCHES, layout.CELLS)
     some[0, :, : len(STEMS), layout.SUSTAIN, :, timbres] = 1.0
-    made = task._noised(
+    made = task.noised(
         some,
         [checks(FRAMES)["generate"]] * 8,
         torch.full((8,), 500),

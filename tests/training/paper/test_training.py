@@ -102,7 +102,7 @@ def test_two_processes_have_the_gradients_of_one(parts: dict[str, Path], tmp_pat
     assert done.returncode == 0, done.stderr[-3000:]
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     task = make(parts["vae"], replace(CPU, dropout=0.5))
-    draws = [task._latents(data[rank], step_generator(0, 0, rank))[0] for rank in range(2)]
+    draws = [task.draw_latents(data[rank], step_generator(0, 0, rank))[0] for rank in range(2)]
     scale = 1 / torch.cat(draws).std()
     for rank in range(2):
         torch.testing.assert_close(found[rank]["scale"], scale)
@@ -120,7 +120,7 @@ def test_the_scale_brings_the_first_batch_to_unit_variance(parts: dict[str, Path
     task = make(parts["vae"])
     batch = moments(3, 4)
     task.loss(batch, step_generator(0, 0, 0))
-    stems, _ = task._latents(batch, step_generator(0, 0, 0))
+    stems, _ = task.draw_latents(batch, step_generator(0, 0, 0))
     assert float((task.model.scale_factor * stems).std()) == pytest.approx(1.0)
     before = float(task.model.scale_factor)
     task.loss(5 * batch, step_generator(0, 1, 0))

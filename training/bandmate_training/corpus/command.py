@@ -19,6 +19,7 @@ from bandmate_training.corpus.sampled import check_instruments
 from bandmate_training.corpus.spotcheck import write_page
 from bandmate_training.corpus.timidity import find_tool
 
+HELP = "render a training corpus"
 logger = logging.getLogger(__name__)
 
 

@@ -23,7 +23,8 @@ Subset = tuple[str, ...]
 Differences = dict[tuple[str, Subset], list[float]]
 
 _ROUNDS = 50  # of the fit
-_HELP = """\
+HELP = "measure how loud each stem is beside the others"
+_EXAMPLES = """\
 examples:
   bandmate-train levels --corpus corpus
   bandmate-train levels --corpus corpus --songs 100 --json
@@ -85,7 +86,7 @@ def report(measured: Differences, levels: dict[str, float]) -> list[dict[str, ob
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `bandmate-train levels`."""
-    parser.epilog = _HELP
+    parser.epilog = _EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--corpus", type=Path, required=True, metavar="DIR", help="made before")
     parser.add_argument("--split", default="train", help="default: train")

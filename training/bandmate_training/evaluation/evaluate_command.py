@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from bandmate_server.errors import SettingsError
@@ -19,16 +18,14 @@ from bandmate_server.option_kinds import Number, Whole
 from bandmate_server.options import (
     DEVICE,
     DRAFTS,
-    MODEL,
     SEED,
     SOLVER,
     STEPS,
     TAKES,
     THREADS,
-    USUAL_MODEL,
 )
 from bandmate_server.separation.latent import DEFAULT_SOLVER
-from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_playing
+from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_model, add_playing
 from bandmate_training.evaluation.evaluation import Evaluation, Files
 from bandmate_training.evaluation.options import NO_MODEL, EvaluationOptions
 from bandmate_training.evaluation.reporting import prepare, write_file
@@ -39,6 +36,7 @@ from bandmate_training.evaluation.scores.arrangements import ARRANGEMENTS
 from bandmate_training.evaluation.songs.clips import choose_clips, find_folders
 from bandmate_training.evaluation.songs.mixtures import with_all_sources, write_mixtures
 
+HELP = "measure how well a model separates and plays"
 SHARE = Number(0.0, 1.0, metavar="W")
 SEPARATION = ""  # the report that is made without --table
 SYSTEMS = "systems"
@@ -90,8 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--corpus", type=Path, required=True, help="folder of <split>/<track>/<stem>.wav, any rate")
     add("--out", type=Path, required=True, help="folder of the report, made if missing")
     add("--split", default="validation", help="default: validation")
-    usual = replace(MODEL, default=USUAL_MODEL)
-    add_option(parser, usual, words="bundle's name or folder; none: no model")
+    add_model(parser, "bundle's name or folder; none: no model")
     add("--estimates", type=Path, action="append", default=[], metavar="DIR",
         help="another system's stems, laid out like the corpus; may be repeated")  # fmt: skip
     add_value(parser, "--clips", Whole(1), "how many", 100)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,10 @@ from bandmate_server.model.model import Model
 from bandmate_server.model.opening import open_latent_model
 from bandmate_server.option_arguments import add_option, add_value
 from bandmate_server.option_kinds import Whole
-from bandmate_server.options import DEVICE, MODEL, SEED, TAKES, THREADS, USUAL_MODEL
+from bandmate_server.options import DEVICE, SEED, TAKES, THREADS
 from bandmate_server.settings import PartSettings
 from bandmate_server.spec import MEL, STEMS
-from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_playing
+from bandmate_training.evaluation.arguments import CLIP_SECONDS, add_model, add_playing
 from bandmate_training.evaluation.listen_page import Example, Sound, build_page
 from bandmate_training.evaluation.reporting import prepare, progress_bar
 from bandmate_training.evaluation.songs.clips import Clip, choose_clips, find_folders
@@ -27,6 +26,7 @@ from bandmate_training.evaluation.songs.excerpts import Excerpt, Stems, mix, mon
 from bandmate_training.evaluation.systems.engine_generators import bandmate_generator
 from bandmate_training.evaluation.systems.generators import StemGenerator
 
+HELP = "build a page to listen to added parts"
 EPILOG = """\
 Writes index.html, clips (Ogg Vorbis) and spectrograms to OUT. Open index.html in a browser.
 
@@ -47,8 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--song", type=Path, help="folder of one song: <stem>.wav or .flac")
     add("--out", type=Path, required=True, help="folder of the page, made if missing")
     add("--split", default="validation", help="default: validation")
-    usual = replace(MODEL, default=USUAL_MODEL)
-    add_option(parser, usual, words="bundle's name or folder")
+    add_model(parser)
     add(
         "--tracks",
         type=_names,

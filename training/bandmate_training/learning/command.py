@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +14,17 @@ from torch import Tensor
 from bandmate_server.errors import SettingsError
 from bandmate_server.spec import MEL, MINI
 from bandmate_training.data.dataset import Examples, Mixing, find_tracks
+from bandmate_training.learning.arguments import (
+    TrainingDefaults,
+    add_training,
+    begin,
+    trainer_options,
+)
 from bandmate_training.learning.denoiser_task import DenoiserTask
 from bandmate_training.learning.separator_task import SeparatorTask
-from bandmate_training.learning.trainer import Trainer, TrainerOptions, TrainingTask
+from bandmate_training.learning.trainer import Trainer, TrainingTask
 from bandmate_training.learning.vae_task import VaeTask
 from bandmate_training.learning.vocoder_task import VocoderTask
-from bandmate_training.networks.checkpoint_file import CHECKPOINT
 from bandmate_training.networks.config import MINI_DENOISER, MINI_SEPARATOR, MINI_VAE, MINI_VOCODER
 from bandmate_training.networks.weights import load_module, load_vae
 
@@ -52,20 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
         "--corpus", "--data", type=Path, required=True,
         help="folder made by `bandmate-train corpus`, or laid out as Slakh2100's stems",
     )  # fmt: skip
-    add("--out", type=Path, required=True, help="folder of the run: checkpoint, figures, pictures")
-    add("--minutes", type=float, default=60.0, help="time limit (default 60)")
-    add("--steps", type=int, default=10**9, help="stop at this step, counted over all resumes")
-    add("--cooldown", type=int, default=0, help="lower the rate to zero over the last of --steps")
-    add("--batch", type=int, default=batch, help=f"examples per step (default {batch})")
+    add_training(parser, TrainingDefaults(batch))
     add("--seconds", type=float, default=seconds, help=f"length of one (default {seconds})")
-    add("--optimiser", choices=("adamw", "muon"), default="adamw", help="default adamw")
-    add("--learning-rate", type=float, default=4e-4, help="default 4e-4")
-    add("--warmup", type=int, default=500, help="steps in which the rate rises (default 500)")
-    add("--average", type=float, default=0.999, help="decay of the averaged weights")
-    add("--seed", type=int, default=0, help="decides every example and all noise")
-    add("--workers", type=int, default=1, help="processes that draw examples (default 1)")
-    add("--threads", type=int, default=0, help="torch threads (default: all cores)")
-    add("--save-every", type=float, default=5.0, help="minutes between checkpoints (default 5)")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on from OUT's checkpoint")
     start.add_argument(
@@ -87,17 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
 
 def run(args: argparse.Namespace, network: str) -> int:
     """Train a network; return the exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    if args.threads:
-        torch.set_num_threads(args.threads)
     block = MINI.block_samples
     samples = round(args.seconds * MEL.sample_rate / block) * block
     if samples < block:
         raise SettingsError(f"--seconds {args.seconds}: the least is {block / MEL.sample_rate}")
-    if args.resume and not (args.out / CHECKPOINT).exists():
-        raise SettingsError(f"--resume: there is no {CHECKPOINT} in {args.out}")
-    torch.manual_seed(args.seed)  # the weights' start
-    torch.set_flush_denormal(True)  # silence must not be slower than sound
+    begin(args)
     task = TASKS[network](args, _validation(args.corpus))
     ema_model = copy.deepcopy(task.model)
     if args.init:
@@ -112,24 +98,6 @@ def run(args: argparse.Namespace, network: str) -> int:
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return 0 if finished else 130
-
-
-def trainer_options(args: argparse.Namespace) -> TrainerOptions:
-    """Return the trainer's options of a command line."""
-    return TrainerOptions(
-        out=args.out,
-        minutes=args.minutes,
-        steps=args.steps,
-        cooldown=args.cooldown,
-        optimiser=args.optimiser,
-        learning_rate=args.learning_rate,
-        warmup=args.warmup,
-        average=args.average,
-        seed=args.seed,
-        workers=args.workers,
-        save_every=args.save_every,
-        resume=args.resume,
-    )
 
 
 def _validation(corpus: Path) -> Tensor:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from bandmate_training.learning.diffusion import (
     signal_and_noise,
     velocity,
 )
+from bandmate_training.learning.one_network import OneNetworkTask
 from bandmate_training.learning.pictures import draw_mels
 from bandmate_training.learning.trainer import Optimisers, backward_and_step
 from bandmate_training.networks.checkpoint_file import fingerprint
@@ -71,38 +71,25 @@ class Noised:
     weights: Tensor
 
 
-class DenoiserTask:
+class DenoiserTask(OneNetworkTask[Denoiser]):
     """The latents' diffusion under conditions drawn at random; the VAE is frozen."""
+
+    kind = module = "denoiser"
 
     def __init__(
         self, spec: ModelSpec, config: DenoiserConfig, vae: Vae, validation: Tensor
     ) -> None:
         """Make the network; keep the validation examples (B, 5, N)."""
-        self.spec, self.config = spec, config
+        super().__init__(spec, config, channels_last(Denoiser(spec, config)))
         self.vae = channels_last(vae.eval().requires_grad_(False))
         self.mel = LogMel(spec.mel)
-        self.model = channels_last(Denoiser(spec, config))
-        self.network: nn.Module = self.model
         self.abar = alphas_cumprod(spec.schedule)
         self.stems, self.highest = len(spec.stems), spec.schedule.steps - 1
         self.validation = validation
 
     def header(self) -> dict[str, Any]:
         """Describe the network, and say whose latents it knows."""
-        return {
-            "kind": "denoiser",
-            "spec": self.spec.to_json(),
-            "config": asdict(self.config),
-            "vae": fingerprint(self.vae.state_dict()),
-        }
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Return the one module that is trained."""
-        return {"denoiser": self.model}
-
-    def wrap(self, parallel: Callable[[nn.Module], nn.Module]) -> None:
-        """Send gradients through DDP."""
-        self.network = parallel(self.model)
+        return super().header() | {"vae": fingerprint(self.vae.state_dict())}
 
     def update(
         self, step: int, batch: Tensor, generator: torch.Generator, optimisers: Optimisers
@@ -112,8 +99,8 @@ class DenoiserTask:
         count = REPEATS * len(batch)
         plans = [draw_plan(self.stems, frames, generator) for _ in range(count)]
         full = torch.tensor([plan.mixture is not None and plan.kind == FULL for plan in plans])
-        level = self._levels(full, generator)
-        noised = self._noised(self._encoded(batch), plans, level, generator)
+        level = self.draw_levels(full, generator)
+        noised = self._noised(self.encode(batch), plans, level, generator)
         with autocast():
             v = self.network(*noised.inputs.all())
         errors = (v.float() - noised.target).square() * noised.weights
@@ -122,18 +109,18 @@ class DenoiserTask:
         return {"v": loss.item()}
 
     @torch.no_grad()
-    def _latents(self, mel: Tensor) -> Tensor:
+    def latents_of(self, mel: Tensor) -> Tensor:
         """Return the scaled mean latents (B, C, T, F) of log-mels (B, N, M)."""
         with autocast():
             mean, _ = self.vae.encode(mel)
         return mean.float() * self.vae.scale
 
     @torch.no_grad()
-    def _encoded(self, sources: Tensor) -> Encoded:
+    def encode(self, sources: Tensor) -> Encoded:
         """Encode sources (B, S + 1, N)."""
         spectra = self.mel.stft(sources)
         mel = self.mel.log_mel(spectra[:, : self.stems])
-        latents = self._latents(mel.flatten(0, 1)).unflatten(0, mel.shape[:2])
+        latents = self.latents_of(mel.flatten(0, 1)).unflatten(0, mel.shape[:2])
         return Encoded(spectra, latents, self._heard(mel).expand_as(latents))
 
     @torch.no_grad()
@@ -151,7 +138,7 @@ class DenoiserTask:
         """
         repeats = len(plans) // len(encoded.latents)
         latents = encoded.latents.repeat(repeats, 1, 1, 1, 1)
-        mixture, kind = self._mixtures(encoded.spectra, plans)
+        mixture, kind = self.mixtures(encoded.spectra, plans)
         mask = torch.stack([plan.known_mask for plan in plans])
         noise = torch.randn(latents.shape, generator=generator)
         alpha, sigma = signal_and_noise(self.abar, level)
@@ -164,7 +151,7 @@ class DenoiserTask:
             inputs, latents, target, encoded.heard.repeat(repeats, 1, 1, 1, 1) * (1 - given)
         )
 
-    def _mixtures(self, spectra: Tensor, plans: list[ConditionPlan]) -> tuple[Tensor, Tensor]:
+    def mixtures(self, spectra: Tensor, plans: list[ConditionPlan]) -> tuple[Tensor, Tensor]:
         """Return the latents (B, C, T, F) and kinds (B, 2) of the plans' mixtures."""
         ratio, channels = self.spec.latent_ratio, self.spec.latent_channels
         frames = spectra.shape[2] // ratio
@@ -174,11 +161,11 @@ class DenoiserTask:
             if plan.mixture is not None:
                 parts = plan.mixture.to(spectra.dtype)
                 mixture = torch.einsum("s,snk->nk", parts, spectra[row % len(spectra)])
-                latents[row] = self._latents(self.mel.log_mel(mixture)[None])[0]
+                latents[row] = self.latents_of(self.mel.log_mel(mixture)[None])[0]
                 kind[row, plan.kind] = 1
         return latents, kind
 
-    def _levels(self, full: Tensor, generator: torch.Generator) -> Tensor:
+    def draw_levels(self, full: Tensor, generator: torch.Generator) -> Tensor:
         """Draw noise levels (B,); a share of the separation examples gets the highest.
 
         One level falls into each B-th part of the schedule: gradients vary less than with levels
@@ -223,7 +210,7 @@ class DenoiserTask:
         assert isinstance(model, Denoiser)
         frames = self.validation.shape[-1] // self.spec.latent_hop
         generator = torch.Generator().manual_seed(_CHECK_SEED)
-        encoded = self._encoded(self.validation[:8])
+        encoded = self.encode(self.validation[:8])
         count = len(encoded.latents)
         figures = {}
         for name, plan in self._checks(frames).items():
@@ -249,7 +236,7 @@ class DenoiserTask:
         """
         assert isinstance(model, Denoiser)
         sources = self.validation[:1]
-        encoded = self._encoded(sources)
+        encoded = self.encode(sources)
         generator = torch.Generator().manual_seed(_CHECK_SEED)
         level = torch.full((1,), self.highest)
         plans = self._checks(sources.shape[-1] // self.spec.latent_hop)
@@ -261,6 +248,3 @@ class DenoiserTask:
             estimates.append(self.vae.decode(clean[:, stem] / self.vae.scale)[0])
         true = list(self.mel(sources[0, : self.stems]))
         draw_mels(path, [true, estimates], self.spec.stems)
-
-    def finish(self, model: nn.Module) -> None:
-        """Nothing is measured at the end."""

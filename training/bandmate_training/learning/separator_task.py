@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +11,7 @@ from bandmate_server.spec import ModelSpec
 from bandmate_training.data.dataset import SOURCES
 from bandmate_training.data.remix import remixed
 from bandmate_training.learning.mask_targets import Bands, BandSums, distortion, mask_loss, si_sdr
+from bandmate_training.learning.one_network import OneNetworkTask
 from bandmate_training.learning.pictures import draw_mels
 from bandmate_training.learning.trainer import Optimisers, backward_and_step
 from bandmate_training.networks.config import SeparatorConfig
@@ -26,28 +24,16 @@ _SILENT = 0.3  # weight of a silent source's distortion: it is easily won, and p
 _SILENCE = 1e-3  # of the mixture's energy
 
 
-class SeparatorTask:
+class SeparatorTask(OneNetworkTask[Separator]):
     """Cross-entropy with the sources' power shares, and the masked mixtures' distortion."""
+
+    kind = module = "separator"
 
     def __init__(self, spec: ModelSpec, config: SeparatorConfig, validation: Tensor) -> None:
         """Make the network; keep the validation examples (B, 5, N)."""
-        self.spec, self.config = spec, config
-        self.model = channels_last(Separator(spec, config))
-        self.network: nn.Module = self.model
+        super().__init__(spec, config, channels_last(Separator(spec, config)))
         self.sums = BandSums(self.model.spectrum.spec)
         self.validation = validation
-
-    def header(self) -> dict[str, Any]:
-        """Describe the network."""
-        return {"kind": "separator", "spec": self.spec.to_json(), "config": asdict(self.config)}
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Return the one module that is trained."""
-        return {"separator": self.model}
-
-    def wrap(self, parallel: Callable[[nn.Module], nn.Module]) -> None:
-        """Send gradients through DDP."""
-        self.network = parallel(self.model)
 
     def update(
         self, step: int, batch: Tensor, generator: torch.Generator, optimisers: Optimisers
@@ -104,6 +90,3 @@ class SeparatorTask:
         *true, mixture = spectrum.features(spectrum.stft(waves)) / (2 * LOG_SCALE)
         masked = mixture + logits[0].log_softmax(0)
         draw_mels(path, [true, list(masked)], list(SOURCES))
-
-    def finish(self, model: nn.Module) -> None:
-        """Nothing is measured at the end."""

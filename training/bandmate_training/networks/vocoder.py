@@ -82,7 +82,7 @@ class Vocoder(nn.Module):
         tonal = self.tonal(power, partials)
         rest = (power - self.lobes @ tonal).clamp_min(0) + LEAST_POWER
         scale = (rest / (real.square() + imaginary.square() + LEAST_POWER)).sqrt()
-        noise = self._inverse(torch.cat([scale * real, scale * imaginary], dim=1))
+        noise = self.inverse(torch.cat([scale * real, scale * imaginary], dim=1))
         steady = Partials(tonal.clamp_min(FAINTEST).sqrt(), partials.frequency)
         return noise + self.tones.sound(steady)
 
@@ -96,7 +96,7 @@ class Vocoder(nn.Module):
         share = (partials.amplitude.square() / found - TONAL_FROM) / (TONAL_AT - TONAL_FROM)
         return share.clamp(0, 1).detach() * found
 
-    def _inverse(self, spectrum: Tensor) -> Tensor:
+    def inverse(self, spectrum: Tensor) -> Tensor:
         """Overlap-add the frames (B, 2 bins, N) into waves (B, hop N)."""
         frames = spectrum.shape[-1]
         wave = F.conv_transpose1d(spectrum, self.basis, stride=self.hop)

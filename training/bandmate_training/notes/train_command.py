@@ -8,14 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.utils.data import Dataset
 
-from bandmate_server.errors import SettingsError
 from bandmate_server.spec import NOTES
-from bandmate_training.learning.command import trainer_options
+from bandmate_training.learning.arguments import (
+    TrainingDefaults,
+    add_training,
+    begin,
+    trainer_options,
+)
 from bandmate_training.learning.trainer import Trainer, TrainingTask
-from bandmate_training.networks.checkpoint_file import CHECKPOINT
 from bandmate_training.notes.config import NOTE_DECODER, NOTE_DENOISER, TRANSCRIBER
 from bandmate_training.notes.data.dataset import NoteWindows
 from bandmate_training.notes.data.mixing import PlayedSources
@@ -36,34 +38,21 @@ NETWORKS = {
     "note-decoder": "train what notes sound like on a corpus with its notes",
     "note-encoder": "train the transcriber of stems and mixtures on a corpus with its notes",
 }
-_DEFAULTS: dict[str, tuple[int, str, float]] = {  # batch, optimiser, rate
-    "note-denoiser": (16, "muon", 1.5e-3),
-    "note-decoder": (24, "adamw", 1e-3),
-    "note-encoder": (8, "adamw", 1e-3),
+_DEFAULTS = {
+    "note-denoiser": TrainingDefaults(16, "muon", 1.5e-3, warmup=20, save_every=15),
+    "note-decoder": TrainingDefaults(24, "adamw", 1e-3, warmup=20, save_every=15),
+    "note-encoder": TrainingDefaults(8, "adamw", 1e-3, warmup=20, save_every=15),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
     """Declare a network's training options."""
     add = parser.add_argument
-    batch, optimiser, rate = _DEFAULTS[network]
     if network == "note-denoiser":
         add("--songs", type=Path, required=True, help="folder made by `bandmate-train notes`")
     else:
         add("--corpus", type=Path, required=True, help="folder made by `bandmate-train corpus`")
-    add("--out", type=Path, required=True, help="folder of the run: checkpoint and figures")
-    add("--minutes", type=float, default=60.0, help="time limit (default 60)")
-    add("--steps", type=int, default=10**9, help="stop at this step, counted over all resumes")
-    add("--cooldown", type=int, default=0, help="lower the rate to zero over the last of --steps")
-    add("--batch", type=int, default=batch, help=f"examples per step (default {batch})")
-    add("--optimiser", choices=("adamw", "muon"), default=optimiser, help=f"default {optimiser}")
-    add("--learning-rate", type=float, default=rate, help=f"default {rate}")
-    add("--warmup", type=int, default=20, help="steps in which the rate rises (default 20)")
-    add("--average", type=float, default=0.999, help="decay of the averaged weights")
-    add("--seed", type=int, default=0, help="decides every example and all noise")
-    add("--workers", type=int, default=1, help="processes that draw examples (default 1)")
-    add("--threads", type=int, default=0, help="torch threads (default: all cores)")
-    add("--save-every", type=float, default=15.0, help="minutes between checkpoints (default 15)")
+    add_training(parser, _DEFAULTS[network])
     add("--resume", action="store_true", help="go on from OUT's checkpoint")
     if network == "note-decoder":
         add(
@@ -74,15 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
 
 def run(args: argparse.Namespace, network: str) -> int:
     """Train a network; return the exit status."""
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    if args.resume and not (args.out / CHECKPOINT).exists():
-        raise SettingsError(f"--resume: there is no {CHECKPOINT} in {args.out}")
-    torch.manual_seed(args.seed)  # the weights' start
-    torch.set_flush_denormal(True)  # silence must not be slower than sound
+    begin(args)
     task, data = _MAKERS[network](args)
-    shadow = copy.deepcopy(task.model)
-    return 0 if Trainer(task, shadow, trainer_options(args)).run(data) else 130
+    ema_model = copy.deepcopy(task.model)
+    return 0 if Trainer(task, ema_model, trainer_options(args)).run(data) else 130
 
 
 def _denoiser(args: argparse.Namespace) -> tuple[TrainingTask, Dataset[Any]]:

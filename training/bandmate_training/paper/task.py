@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from bandmate_server.spec import PAPER, STEMS
 from bandmate_training.learning.diffusion import alphas_cumprod, signal_and_noise
+from bandmate_training.learning.one_network import OneNetworkTask
 from bandmate_training.learning.pictures import draw_mels
 from bandmate_training.learning.trainer import Optimisers
 from bandmate_training.networks.checkpoint_file import fingerprint
@@ -39,41 +39,29 @@ class Setup:
     dropout: float = RECIPE.dropout
 
 
-class PaperTask:
+class PaperTask(OneNetworkTask[Denoiser]):
     """The published objective; the VAE is frozen.
 
     A batch holds waves (B, S + 1, N), the mixture last, or the moments that the VAE makes of
     them (B, S + 1, 2 C, T, F).
     """
 
+    kind = module = "denoiser"
+
     def __init__(self, config: UNetConfig, vae: Vae, validation: Tensor, setup: Setup) -> None:
         """Make the network; keep the validation batch."""
-        self.config, self.setup = config, setup
+        super().__init__(PAPER, config, Denoiser(config).to(setup.device))
+        self.setup = setup
         self.vae = vae.to(setup.device).eval().requires_grad_(False)
         self.mel = LogMel(PAPER.mel).to(setup.device)
-        self.model = Denoiser(config).to(setup.device)
         self.model.unet.checkpointing = setup.checkpointing
-        self.network: nn.Module = self.model
         self.abar = alphas_cumprod(PAPER.schedule).to(setup.device)
         self.scaler = torch.amp.GradScaler(setup.device.type, enabled=setup.precision == "float16")
         self.validation = validation
 
     def header(self) -> dict[str, Any]:
         """Describe the network, and say whose latents it knows."""
-        return {
-            "kind": "denoiser",
-            "spec": PAPER.to_json(),
-            "config": asdict(self.config),
-            "vae": fingerprint(self.vae.state_dict()),
-        }
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Return the one module that is trained."""
-        return {"denoiser": self.model}
-
-    def wrap(self, parallel: Callable[[nn.Module], nn.Module]) -> None:
-        """Send gradients through DDP."""
-        self.network = parallel(self.model)
+        return super().header() | {"vae": fingerprint(self.vae.state_dict())}
 
     def update(
         self, step: int, batch: Tensor, generator: torch.Generator, optimisers: Optimisers
@@ -85,7 +73,7 @@ class PaperTask:
 
     def loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
         """Return the mean squared error of the predicted noise on a batch."""
-        stems, mixture = self._latents(batch, generator)
+        stems, mixture = self.draw_latents(batch, generator)
         if self.model.scale_factor == 0:
             self.model.scale_factor.copy_(1 / global_deviation(stems))
         scale = self.model.scale_factor
@@ -131,7 +119,7 @@ class PaperTask:
         return tuple(value.to(self.setup.device) for value in values)
 
     @torch.no_grad()
-    def _latents(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw_latents(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw unscaled latents of stems (B, S, C, T, F) and mixtures (B, C, T, F)."""
         (batch,) = self._there(batch)
         moments = batch if batch.ndim > 3 else self.moments(batch)
@@ -159,7 +147,7 @@ class PaperTask:
         steps, count = PAPER.schedule.steps, len(self.validation)
         errors = []
         for index, example in enumerate(self.validation.split(1)):
-            stems, mixture = self._latents(example, generator)
+            stems, mixture = self.draw_latents(example, generator)
             level = torch.tensor([(2 * index + 1) * steps // (2 * count)])
             noise = torch.randn(stems.shape, generator=generator)
             scale = model.scale_factor
@@ -173,7 +161,7 @@ class PaperTask:
         """Draw a validation example's stems above what one step makes of them in half noise."""
         assert isinstance(model, Denoiser)
         generator = torch.Generator().manual_seed(VALIDATION_SEED)
-        stems, mixture = self._latents(self.validation[:1], generator)
+        stems, mixture = self.draw_latents(self.validation[:1], generator)
         noise, level = self._there(
             torch.randn(stems.shape, generator=generator), torch.tensor([PICTURED_LEVEL])
         )
@@ -183,9 +171,6 @@ class PaperTask:
         found = (x - sigma * model(x, level, scale * mixture)) / (alpha * scale)
         rows = [self.vae.decode(latents[0])[:, 0].cpu() for latents in (stems, found)]
         draw_mels(path, [list(row) for row in rows], list(STEMS))
-
-    def finish(self, model: nn.Module) -> None:
-        """Nothing is measured at the end."""
 
 
 def global_deviation(values: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from bandmate_server.errors import SettingsError
+from bandmate_training.learning.arguments import begin
 from bandmate_training.learning.trainer import Trainer, TrainerOptions
-from bandmate_training.networks.checkpoint_file import CHECKPOINT
 from bandmate_training.paper.checkpoint_names import Denoiser
 from bandmate_training.paper.config import UNET, UNetConfig
 from bandmate_training.paper.data.latents import KeptMoments, keep_moments, shifts
@@ -76,16 +76,12 @@ def _run_preset(args: argparse.Namespace, mini: dict[str, object], run_mini: Run
 
 def run(args: argparse.Namespace) -> int:
     """Train; return the exit status."""
-    if args.threads:
-        torch.set_num_threads(args.threads)
     if args.vae is None:
         raise SettingsError("--preset paper needs --vae FILE: the published autoencoder's weights")
-    if args.resume and not (args.out / CHECKPOINT).exists():
-        raise SettingsError(f"--resume: there is no {CHECKPOINT} in {args.out}")
     if args.batch < 1 or args.latent_shifts < 1 or args.width % 32:
         raise SettingsError("--batch and --latent-shifts: at least 1; --width: a multiple of 32")
     device = _device(args.device)
-    torch.manual_seed(args.seed)  # the weights' start
+    begin(args)
     segments = find_segments(args.corpus, "train")
     setup = Setup(device, args.precision, args.checkpointing, args.dropout)
     task = PaperTask(widths(args.width), load_autoencoder(args.vae), _validation(args), setup)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bandmate_server.spec import STEMS, ModelSpec
+from bandmate_training.learning.one_network import OneNetworkTask
 from bandmate_training.learning.pictures import draw_mels
 from bandmate_training.learning.trainer import Optimisers, backward_and_step
 from bandmate_training.networks.layers import autocast
@@ -28,8 +26,10 @@ def audible(log_mel: Tensor) -> Tensor:
     return 0.2 + 0.8 * torch.sigmoid(log_mel - _AUDIBLE)
 
 
-class SoundTask:
+class SoundTask(OneNetworkTask[NoteDecoder]):
     """The mean absolute error of log-mels, of single stems with their own timbre."""
+
+    kind, module = "note-decoder", "decoder"
 
     def __init__(
         self,
@@ -46,29 +46,11 @@ class SoundTask:
             validation: examples.
             keep_timbre: leave the timbre's code as it is: a denoiser has learnt it.
         """
-        self.spec, self.config = spec, config
+        super().__init__(spec, config, NoteDecoder(spec, config))
         self.mel = LogMel(spec.mel)
-        self.model = NoteDecoder(spec, config)
         if keep_timbre:
             self.model.timbre.requires_grad_(False).eval()
-        self.network: nn.Module = self.model
         self.validation = validation
-
-    def header(self) -> dict[str, Any]:
-        """Describe the network."""
-        return {
-            "kind": "note-decoder",
-            "spec": self.spec.to_json(),
-            "config": asdict(self.config),
-        }
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Return the one module that is trained."""
-        return {"decoder": self.model}
-
-    def wrap(self, parallel: Callable[[nn.Module], nn.Module]) -> None:
-        """Send gradients through DDP."""
-        self.network = parallel(self.model)
 
     def update(
         self, step: int, batch: Played, generator: torch.Generator, optimisers: Optimisers
@@ -110,6 +92,3 @@ class SoundTask:
         mel, found = self.decoded(model, first)
         titles = [STEMS[int(stem)] for stem in first.stem]
         draw_mels(path, [list(mel), list(found)], titles)
-
-    def finish(self, model: nn.Module) -> None:
-        """Nothing is measured at the end."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 from bandmate_server.model.notes.layout import CELLS, TIMBRE, note_count, onset_cells, packed_stems
 from bandmate_server.spec import NOTES, STEMS
 from bandmate_training.learning.conditions import BACKING, FULL, ConditionPlan, draw_plan
+from bandmate_training.learning.one_network import OneNetworkTask
 from bandmate_training.learning.trainer import Optimisers, backward_and_step
 from bandmate_training.networks.layers import autocast
 from bandmate_training.notes.config import NoteDenoiserConfig
@@ -53,8 +52,10 @@ def activity(notes: Tensor) -> Tensor:
     return (sums / (notes.shape[1] * NOTES.latent_hop / NOTES.mel.sample_rate)).log1p()
 
 
-class NoteTask:
+class NoteTask(OneNetworkTask[NoteDenoiser]):
     """The diffusion of all stems' notes under conditions drawn at random."""
+
+    kind, module = "note-denoiser", "denoiser"
 
     def __init__(self, config: NoteDenoiserConfig, sample: Tensor, validation: Tensor) -> None:
         """Make the network.
@@ -64,33 +65,15 @@ class NoteTask:
             sample: of training examples (B, 2, S + 1, C, T, F), for the cells' means.
             validation: examples of the same shape.
         """
-        self.config = config
-        self.model = NoteDenoiser(config)
+        super().__init__(NOTES, config, NoteDenoiser(config))
         packed = pack(sample[:, 0, : len(STEMS)].float())
         notes = packed[..., : note_count()]
         self.model.shares.copy_(height_shares(notes))
         self.model.prior.copy_(sounding_logits(notes, self.model.shares))
         self.model.entropies.copy_(stem_entropies(notes))
         self.model.usual.copy_(_usual(activity(packed)))
-        self.network: nn.Module = self.model
         self.alphas = signal_shares()
         self.validation = validation
-
-    def header(self) -> dict[str, Any]:
-        """Describe the network."""
-        return {
-            "kind": "note-denoiser",
-            "spec": NOTES.to_json(),
-            "config": asdict(self.config),
-        }
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Return the one module that is trained."""
-        return {"denoiser": self.model}
-
-    def wrap(self, parallel: Callable[[nn.Module], nn.Module]) -> None:
-        """Send gradients through DDP."""
-        self.network = parallel(self.model)
 
     def update(
         self, step: int, batch: Tensor, generator: torch.Generator, optimisers: Optimisers
@@ -100,10 +83,10 @@ class NoteTask:
         count, frames = len(examples), examples.shape[-2]
         plans = [draw_plan(len(STEMS), frames, generator) for _ in range(count)]
         told = (torch.rand(count, len(STEMS), generator=generator) < TOLD).float()
-        made = self._noised(examples, plans, self._levels(count, generator), told, generator)
+        made = self.noised(examples, plans, self._levels(count, generator), told, generator)
         with autocast():
             guess = self.network(*made.inputs)
-        losses = self._losses(guess, made)
+        losses = self.losses(guess, made)
         loss = losses.mean()
         backward_and_step(loss, self.model, optimisers["denoiser"])
         return {"loss": loss.item()}
@@ -114,7 +97,7 @@ class NoteTask:
         place = (place + torch.rand(count, generator=generator)) / count
         return (place * LEVELS).long().clamp_max(LEVELS - 1)
 
-    def _noised(
+    def noised(
         self,
         examples: Tensor,
         plans: list[ConditionPlan],
@@ -143,7 +126,7 @@ class NoteTask:
             (1 - given) * open_timbres,
         )  # fmt: skip
 
-    def _losses(self, guess: Guess, made: Batch) -> Tensor:
+    def losses(self, guess: Guess, made: Batch) -> Tensor:
         """Return for each example the share of the wanted stems' entropy that is not explained."""
         notes = note_count()
         wanted = made.wanted
@@ -168,10 +151,10 @@ class NoteTask:
             losses = []
             for share in CHECKED_LEVELS:
                 level = torch.full((len(examples),), int(share * LEVELS))
-                made = self._noised(examples, [plan] * len(examples), level, told, generator)
+                made = self.noised(examples, [plan] * len(examples), level, told, generator)
                 with autocast():
                     guess = model(*made.inputs)
-                losses.append(float(self._losses(guess, made).mean()))
+                losses.append(float(self.losses(guess, made).mean()))
                 if name == "generate":
                     figures[f"level_{share}"] = losses[-1]
             figures[f"val_{name}"] = float(np.mean(losses))
@@ -179,9 +162,6 @@ class NoteTask:
 
     def picture(self, model: nn.Module, path: Path) -> None:
         """Nothing is drawn."""
-
-    def finish(self, model: nn.Module) -> None:
-        """Nothing is measured at the end."""
 
 
 def checks(frames: int) -> dict[str, ConditionPlan]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +11,7 @@ from torch import Tensor, nn
 from bandmate_server.model.notes.layout import CELLS, DRUMS, PITCHES
 from bandmate_server.model.notes.reading import notes_of
 from bandmate_server.spec import NOTES
+from bandmate_training.learning.one_network import OneNetworkTask
 from bandmate_training.learning.trainer import Optimisers, backward_and_step
 from bandmate_training.networks.layers import autocast
 from bandmate_training.notes.config import TranscriberConfig
@@ -28,31 +26,15 @@ from bandmate_training.notes.songs import SOURCES
 ONSETS = 2.0  # weight of onsets against sustain, which lasts longer
 
 
-class TranscriberTask:
+class TranscriberTask(OneNetworkTask[Transcriber]):
     """Cross-entropy of all cells of single sources and mixtures."""
+
+    kind, module = "note-encoder", "encoder"
 
     def __init__(self, config: TranscriberConfig, validation: Played) -> None:
         """Make the network; keep the validation examples."""
-        self.config = config
-        self.model = Transcriber(config)
-        self.network: nn.Module = self.model
+        super().__init__(NOTES, config, Transcriber(config))
         self.validation = validation
-
-    def header(self) -> dict[str, Any]:
-        """Describe the network."""
-        return {
-            "kind": "note-encoder",
-            "spec": NOTES.to_json(),
-            "config": asdict(self.config),
-        }
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Return the one module that is trained."""
-        return {"encoder": self.model}
-
-    def wrap(self, parallel: Callable[[nn.Module], nn.Module]) -> None:
-        """Send gradients through DDP."""
-        self.network = parallel(self.model)
 
     def update(
         self, step: int, batch: Played, generator: torch.Generator, optimisers: Optimisers
@@ -91,6 +73,3 @@ class TranscriberTask:
 
     def picture(self, model: nn.Module, path: Path) -> None:
         """Nothing is drawn."""
-
-    def finish(self, model: nn.Module) -> None:
-        """Nothing is measured at the end."""
