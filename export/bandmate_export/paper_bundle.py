@@ -10,7 +10,6 @@ from pathlib import Path
 from bandmate_export import parity
 from bandmate_export.bundle import CARD, About, write_graphs, write_manifest
 from bandmate_export.card import write_card
-from bandmate_export.cli import PARITY
 from bandmate_export.paper.networks import PaperNetworks
 from bandmate_server.files import write_whole
 from bandmate_server.model.bundle import load_bundle
@@ -52,7 +51,7 @@ def write_paper(
         manifest["training"]["parity"] = worst
         write_manifest(folder, manifest)
         lists = {"parity": [asdict(row) for row in rows]}
-        write_whole(folder / PARITY, f"{json.dumps(lists, indent=1)}\n", durable=True)
+        write_whole(folder / parity.FILE, f"{json.dumps(lists, indent=1)}\n", durable=True)
     table = f"```\n{parity.table(rows)}\n```" if rows else "Not measured."
     text = write_card(manifest, networks, {**SECTIONS, "commands": words}, table)
     write_whole(folder / CARD, text, durable=True)
