@@ -16,7 +16,7 @@ SMALLEST_OUTSIDE = 1 << 12  # bytes: smaller weights stay in the model
 
 
 def write_graph(
-    folder: Path, name: str, model: onnx.ModelProto, largest: int = LARGEST_WHOLE
+    folder: Path, name: str, model: onnx.ModelProto, largest: int | None = None
 ) -> list[str]:
     """Write a model and return the names of its files, the model's first.
 
@@ -26,9 +26,9 @@ def write_graph(
         folder: that is there.
         name: of the model's file.
         model: gives its weights away.
-        largest: bytes of weights that stay in the model's file.
+        largest: bytes of weights that stay in the model's file; None: half a gigabyte.
     """
-    if weight_bytes(model) <= largest:
+    if weight_bytes(model) <= (LARGEST_WHOLE if largest is None else largest):
         write_whole(folder / name, model.SerializeToString(deterministic=True), durable=True)
         return [name]
     data = name + DATA
