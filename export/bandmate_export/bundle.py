@@ -59,8 +59,9 @@ def write_graphs(folder: Path, networks: AnyNetworks, about: About) -> dict[str,
     """
     files = {graph: f"{graph}.onnx" for graph in graph_names(networks.spec)}
     written: list[str] = []
-    for graph, model in graphs(networks).items():
-        written += write_graph(folder, files[graph], model)
+    models = graphs(networks)
+    for graph in list(models):
+        written += write_graph(folder, files[graph], models.pop(graph))
     manifest: dict[str, Any] = {
         "name": about.name,
         "version": about.version,

@@ -133,7 +133,9 @@ class Graph:
     def model(
         self, spec: AnySpec, inputs: Mapping[str, Shape], outputs: Mapping[str, tuple[str, Shape]]
     ) -> onnx.ModelProto:
-        """Return the finished model; a large one is checked when it is written.
+        """Return the finished model; the graph gives its weights away.
+
+        A large one is checked when it is written.
 
         Args:
             spec: goes into the metadata, for the engine to compare.
@@ -150,7 +152,6 @@ class Graph:
             self.name,
             [_float32(name, shape) for name, shape in inputs.items()],
             [_float32(name, shape) for name, (_, shape) in outputs.items()],
-            list(self._initialisers.values()),
         )
         model = helper.make_model(
             graph,
@@ -158,6 +159,8 @@ class Graph:
             ir_version=IR_VERSION,
             opset_imports=[helper.make_opsetid("", OPSET), *self._foreign()],
         )
+        for name in list(self._initialisers):  # One by one: never all of them twice.
+            model.graph.initializer.append(self._initialisers.pop(name))
         metadata = {"graph": self.name, "spec": spec.to_json()}
         helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata)})
         if weight_bytes(model) <= LARGEST_WHOLE:

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from bandmate_export import parity
-from bandmate_export.bundle import CARD, About, write_graphs, write_manifest
-from bandmate_export.card import write_card
-from bandmate_export.cli import PARITY
-from bandmate_export.paper.networks import PaperNetworks, read_paper_networks
+from bandmate_export.bundle import About
+from bandmate_export.paper.networks import read_paper_networks
+from bandmate_export.paper_bundle import CASES, DEFAULTS, write_paper
 from bandmate_export.staging import check_target, staged
-from bandmate_server.files import write_whole
-from bandmate_server.model.bundle import Bundle, load_bundle
+from bandmate_export.weights import Precision
 from bandmate_training.exit_status import exit_status
 from bandmate_training.paper import import_command
-
-CASES = (parity.Case(1, 8), parity.Case(1, 16, 2))  # two lengths, with and without guidance
-DEFAULTS = {"steps": 200, "guidance": 1.0, "eta": 1.0}  # as the published system separates
-SECTIONS = {
-    "data": "Of the published checkpoint: see its authors.",
-    "licence": "That of the files it was made of: see their authors.",
-}
+from bandmate_training.paper.files import sort_files
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,33 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Read, export, compare with torch unless told not to, put the bundle in place."""
     check_target(args.out, args.force)
-    networks = read_paper_networks(args.files, ema=not args.raw)
-    stored = networks.rounded("float16") if args.half else networks
+    precision: Precision = "float16" if args.half else "float32"
+    networks = read_paper_networks(sort_files(args.files), precision, ema=not args.raw)
     about = About(args.name, args.version, licence="see MODEL_CARD.md", defaults=DEFAULTS)
     with staged(args.out, args.force) as folder:
-        manifest = write_graphs(folder, stored, about)
-        rows = [] if args.unchecked else _compare(stored, load_bundle(folder))
-        if rows:
-            manifest["training"]["parity"] = {
-                "limit": parity.LIMIT,
-                "worst": parity.largest(rows),
-            }
-            write_manifest(folder, manifest)
-            lists = {"parity": [asdict(row) for row in rows]}
-            write_whole(folder / PARITY, f"{json.dumps(lists, indent=1)}\n", durable=True)
-        words = f"```\n{parity.table(rows)}\n```" if rows else "Not measured."
-        sections: dict[str, Any] = {**SECTIONS, "commands": _words(args)}
-        text = write_card(manifest, networks, sections, words)
-        write_whole(folder / CARD, text, durable=True)
+        cases = () if args.unchecked else CASES
+        if rows := write_paper(folder, networks, about, _words(args), cases):
+            sys.stdout.write(f"{parity.table(rows)}\n")
     megabytes = sum(file.stat().st_size for file in args.out.iterdir()) / 1e6
     sys.stdout.write(f"{args.out}: {args.name} {args.version}, {megabytes:.1f} MB\n")
-
-
-def _compare(networks: PaperNetworks, bundle: Bundle) -> list[parity.Row]:
-    rows = parity.compare(networks, bundle, CASES)
-    sys.stdout.write(f"{parity.table(rows)}\n")
-    parity.check(rows, parity.LIMIT)
-    return rows
 
 
 def _words(args: argparse.Namespace) -> str:

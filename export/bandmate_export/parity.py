@@ -39,6 +39,9 @@ class Case:
     halves: int = 1
 
 
+Expected = dict[str, list[tuple[Case, list[NDArray[np.float32]]]]]  # by graph
+Reference = Callable[[dict[str, Tensor]], Sequence[Tensor]]
+
 CASES = (Case(1, 8), Case(3, 24), Case(1, 256), Case(1, 8, 2), Case(2, 40, 2))
 
 
@@ -61,22 +64,52 @@ def compare(
     Raises:
         BundleError: if a graph is not what the engine expects.
     """
+    return compare_with(expectations(networks, cases), bundle)
+
+
+def expectations(
+    networks: Networks | NoteNetworks | PaperNetworks, cases: Sequence[Case]
+) -> Expected:
+    """Return what networks give for random inputs, by graph."""
+    return {
+        graph: [
+            (case, [value.numpy() for value in _given(reference, graph, networks.spec, case)])
+            for case in cases
+            if case.halves == 1 or graph == "denoiser"
+        ]
+        for graph, reference in references(networks).items()
+    }
+
+
+def _given(reference: Reference, graph: str, spec: ModelSpec, case: Case) -> Sequence[Tensor]:
+    feeds = _feeds(graph, spec, case)
+    with torch.no_grad():
+        return reference({name: torch.from_numpy(value) for name, value in feeds.items()})
+
+
+def compare_with(expected: Expected, bundle: Bundle) -> list[Row]:
+    """Run graphs on the inputs that networks were run on; one graph is in memory at a time.
+
+    Raises:
+        BundleError: if a graph is not what the engine expects.
+    """
+    assert isinstance(bundle.spec, ModelSpec)
     rows = []
-    for graph, reference in references(networks).items():
+    for graph, cases in expected.items():
         session = open_session(bundle.files[graph], (CPU,), torch.get_num_threads())
         check_shapes(session, bundle.files[graph], graph, bundle.spec)
         names = list(graph_shapes(graph, bundle.spec)[1])
-        for case in cases:
-            if case.halves > 1 and graph != "denoiser":
-                continue
-            wanted = graph_shapes(graph, bundle.spec)[0]
-            feeds = {k: v for k, v in inputs(graph, networks.spec, case).items() if k in wanted}
-            with torch.no_grad():
-                expected = reference({k: torch.from_numpy(v) for k, v in feeds.items()})
-            found = session.run(names, feeds)
-            for name, have, want in zip(names, found, expected, strict=True):
-                rows.append(Row(graph, name, case, *errors(have, want.numpy())))
+        for case, wanted in cases:
+            found = session.run(names, _feeds(graph, bundle.spec, case))
+            for name, have, want in zip(names, found, wanted, strict=True):
+                rows.append(Row(graph, name, case, *errors(have, want)))
     return rows
+
+
+def _feeds(graph: str, spec: ModelSpec, case: Case) -> Arrays:
+    """Return the inputs that a graph of this spec has."""
+    wanted = graph_shapes(graph, spec)[0]
+    return {name: value for name, value in inputs(graph, spec, case).items() if name in wanted}
 
 
 def check(rows: Iterable[Row], limit: float) -> None:
@@ -118,7 +151,7 @@ def largest(rows: Iterable[Row]) -> dict[str, dict[str, float]]:
 
 def references(
     networks: Networks | NoteNetworks | PaperNetworks,
-) -> dict[str, Callable[[dict[str, Tensor]], Sequence[Tensor]]]:
+) -> dict[str, Reference]:
     """Return for each graph a function that computes its outputs in torch."""
     if not isinstance(networks, Networks):
         return networks.references()

@@ -9,20 +9,29 @@ import onnx
 from onnx import external_data_helper
 
 from bandmate_server.files import write_whole
+from bandmate_server.model.graphs import DATA
 
 LARGEST_WHOLE = 1 << 29  # bytes: a protobuf holds 2 GB at most, and takes its size twice to read
 SMALLEST_OUTSIDE = 1 << 12  # bytes: smaller weights stay in the model
 
 
-def write_graph(folder: Path, name: str, model: onnx.ModelProto) -> list[str]:
+def write_graph(
+    folder: Path, name: str, model: onnx.ModelProto, largest: int = LARGEST_WHOLE
+) -> list[str]:
     """Write a model and return the names of its files, the model's first.
 
     The weights of a large one go into `<name>.data`, which ONNX Runtime maps into memory.
+
+    Args:
+        folder: that is there.
+        name: of the model's file.
+        model: gives its weights away.
+        largest: bytes of weights that stay in the model's file.
     """
-    if weight_bytes(model) <= LARGEST_WHOLE:
+    if weight_bytes(model) <= largest:
         write_whole(folder / name, model.SerializeToString(deterministic=True), durable=True)
         return [name]
-    data = f"{name}.data"
+    data = name + DATA
     with (folder / data).open("wb") as file:
         for tensor in model.graph.initializer:
             if len(tensor.raw_data) >= SMALLEST_OUTSIDE:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,10 @@ from torch import Tensor
 from bandmate_export.paper.unet import denoiser_graph
 from bandmate_export.paper.vae import decoder_graph, encoder_graph
 from bandmate_export.paper.vocoder import vocoder_graph
-from bandmate_export.weights import Precision, rounded
+from bandmate_export.weights import Precision, stored_as
 from bandmate_server.errors import CheckpointError
 from bandmate_server.spec import PAPER, ModelSpec
 from bandmate_training.networks.mel import LogMel
-from bandmate_training.paper.files import sort_files
 from bandmate_training.paper.published import load_published
 from bandmate_training.paper.unet import UNet
 from bandmate_training.paper.vae import Vae, mean_and_deviation
@@ -44,10 +43,16 @@ class PaperNetworks:
         """What the weights were rounded to, by kind."""
         return dict.fromkeys(("vae", "denoiser", "vocoder"), self.precision)
 
-    def rounded(self, precision: Precision) -> PaperNetworks:
-        """Return copies whose weights have the values that are stored with a precision."""
-        modules = {kind: rounded(getattr(self, kind), precision) for kind in self.precisions}
-        return replace(self, **modules, precision=precision)
+    def widen(self) -> None:
+        """Make all weights float32, so that the networks can be run; graphs stay as they are."""
+        for kind in self.precisions:
+            for weight in getattr(self, kind).parameters():
+                weight.data = weight.data.float()  # One by one: never all of them twice.
+
+    def release(self) -> None:
+        """Give up the weights' memory: shapes are what is left."""
+        for kind in self.precisions:
+            getattr(self, kind).to("meta")
 
     def graphs(self) -> dict[str, onnx.ModelProto]:
         """Return the graphs by name."""
@@ -83,15 +88,35 @@ class PaperNetworks:
         return ((sum(guidance) * x - sigma * noise) / alpha,)
 
 
-def read_paper_networks(paths: list[Path], ema: bool = True) -> PaperNetworks:
-    """Read published files, in any order.
+def read_paper_networks(
+    files: Mapping[str, Path],
+    precision: Precision = "float32",
+    ema: bool = True,
+    assume: Callable[[str], None] | None = None,
+) -> PaperNetworks:
+    """Read published files.
+
+    Args:
+        files: "checkpoint", and "vae" and "vocoder" where they are not inside.
+        precision: that weights are stored with; they are kept like this until `widen`.
+        ema: take averaged weights.
+        assume: is called with what was assumed, see `load_published`.
 
     Raises:
         CheckpointError: if one is missing or unusable, or the network has other stems.
     """
-    files = sort_files(paths)
+
+    def kept(shape: tuple[int, ...]) -> torch.dtype:
+        halved = stored_as(shape, precision) == "float16"
+        return torch.float16 if halved else torch.float32
+
     found = load_published(
-        files["checkpoint"], vae=files.get("vae"), vocoder=files.get("vocoder"), ema=ema
+        files["checkpoint"],
+        vae=files.get("vae"),
+        vocoder=files.get("vocoder"),
+        ema=ema,
+        assume=assume,
+        kept=kept,
     )
     stems = found.unet.config.stems
     if stems != len(PAPER.stems):
@@ -101,4 +126,5 @@ def read_paper_networks(paths: list[Path], ema: bool = True) -> PaperNetworks:
     sources = {kind: files.get(kind, files["checkpoint"]) for kind in ("vae", "vocoder")}
     sources["denoiser"] = files["checkpoint"]
     history = {kind: {"file": sources[kind].name} for kind in ("vae", "denoiser", "vocoder")}
-    return PaperNetworks(PAPER, found.vae, found.unet, found.vocoder, found.scale_factor, history)
+    parts = (found.vae, found.unet, found.vocoder, found.scale_factor)
+    return PaperNetworks(PAPER, *parts, history, precision)

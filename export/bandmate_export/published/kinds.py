@@ -37,7 +37,16 @@ def _roformer(job: Job) -> None:
     write_roformer(job)
 
 
+def _msg_ld(job: Job) -> None:
+    from bandmate_export.published.msg_ld import write_msg_ld
+
+    write_msg_ld(job)
+
+
+PAPER_ROLES = ("unet", "vae", "vocoder")
 KINDS = {
+    "msg-ld": Kind(PAPER_ROLES, _msg_ld),
+    "msg-ld-arrange": Kind(PAPER_ROLES, _msg_ld),
     "htdemucs": Kind(("0",), _htdemucs),
     "htdemucs_ft": Kind(("0", "1", "2", "3"), _htdemucs),
     "htdemucs_6s": Kind(("0",), _htdemucs),

@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from bandmate_export.waveform.bundle import WaveformNetwork, write_waveform
 from bandmate_export.weights import precision_of
 from bandmate_server.errors import CheckpointError
 from bandmate_server.spec import OTHER
-from bandmate_training.networks.safe_file import Weights, fill, read_file
+from bandmate_training.networks.safe_file import Weights, fill, read_file, unwrapped
 from bandmate_training.networks.waveform.roformer import (
     FREQS_PER_BAND,
     RoFormer,
@@ -42,7 +43,6 @@ logger = logging.getLogger(__name__)
 Settings = Mapping[str, Mapping[str, Any]]
 ROLE = "weights"
 INSIDE = ("state_dict", "state", "model_state_dict", "model", "ema")  # where weights may lie
-PREFIXES = ("module.", "model.", "_orig_mod.")
 INSTRUMENTAL = "instrumental"  # for a target that is called `other`
 ROTARY = ".rotary_embed.freqs"
 ROTARY_TOLERANCE = 1e-3  # 16-bit files
@@ -220,7 +220,7 @@ def read_weights(path: Path, head: int) -> Weights:
     Raises:
         CheckpointError: if the file is damaged or would run code, or its attention is another.
     """
-    weights = _without_prefixes(_inside(read_file(path), path), path)
+    weights = unwrapped(_inside(read_file(path), path), "", partial(logger.warning, "%s: %s", path))
     weights = {name.replace(".branch.", "."): value for name, value in weights.items()}
     for name in [name for name in weights if name.endswith(ROTARY)]:
         rates = weights.pop(name).float()
@@ -245,11 +245,3 @@ def _inside(state: Mapping[str, Any], path: Path) -> Weights:
     if not found:
         raise CheckpointError(f"{path}: holds no weights, has {', '.join(map(str, state))}")
     return found
-
-
-def _without_prefixes(weights: Weights, path: Path) -> Weights:
-    """Return weights without what wrappers put before all names."""
-    while found := next((p for p in PREFIXES if all(n.startswith(p) for n in weights)), None):
-        logger.warning("%s: all names begin with %s: it is left out", path, found)
-        weights = {name.removeprefix(found): value for name, value in weights.items()}
-    return weights

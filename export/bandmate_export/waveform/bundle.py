@@ -202,7 +202,7 @@ def write_waveform(
     written: list[str] = []
     for name, network in graphs.items():
         model = separator_graph(name, network, spec, precision)
-        written += write_graph(folder, f"{name}.onnx", model)
+        written += write_graph(folder, f"{name}.onnx", model, largest=0)
     manifest = {
         "name": about.name,
         "version": about.version,

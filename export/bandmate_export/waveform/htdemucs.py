@@ -150,20 +150,23 @@ def _dilated(g: Graph, x: str, module: nn.Module, size: Size) -> str:
     for layer in module.layers:
         assert isinstance(layer, nn.Sequential)
         first, norm, _, second, last_norm, _, scale = layer
-        h = g.op("Gelu", _row_norm(g, _conv(g, rows, first), norm, frames))
-        h = _glu(g, _row_norm(g, _conv(g, h, second), last_norm, frames), 1)
+        h = g.op("Gelu", _row_norm(g, _conv(g, rows, first), norm, (bands, frames)))
+        h = _glu(g, _row_norm(g, _conv(g, h, second), last_norm, (bands, frames)), 1)
         factors = g.reshape(g.parameter(scale, "scale"), -1, 1, 1)
         rows = g.op("Add", rows, g.op("Mul", h, factors))
     return g.op("Transpose", g.reshape(rows, 1, bands, width, frames), perm=[0, 2, 1, 3])
 
 
-def _row_norm(g: Graph, x: str, module: nn.Module, frames: int) -> str:
-    """Write a normalisation of every row (channels, 1, frames) of a value.
+def _row_norm(g: Graph, x: str, module: nn.Module, size: tuple[int, int]) -> str:
+    """Write a normalisation of every row (channels, 1, frames) of a value (bands, ...).
 
-    As a layer normalisation whose weights are repeated over time: that is computed on all cores.
+    Of many rows as a layer normalisation, which all cores share, with weights that are repeated
+    over time; a single long row's would be as large as the row.
     """
     assert isinstance(module, nn.GroupNorm)
-    channels = module.num_channels
+    channels, (bands, frames) = module.num_channels, size
+    if bands == 1:
+        return _long_row_norm(g, x, module, frames)
     flat = g.reshape(x, 0, channels * frames)
     shape = g.integers(channels, frames)
     weight, bias = (
@@ -172,6 +175,16 @@ def _row_norm(g: Graph, x: str, module: nn.Module, frames: int) -> str:
     )
     normal = g.op("LayerNormalization", flat, weight, bias, axis=-1, epsilon=module.eps)
     return g.reshape(normal, 0, channels, 1, frames)
+
+
+def _long_row_norm(g: Graph, x: str, module: nn.GroupNorm, frames: int) -> str:
+    """Write a normalisation of (1, channels, 1, frames)."""
+    flat = g.reshape(x, 1, 1, -1)
+    one, zero = g.constant([1.0]), g.constant([0.0])
+    normal = g.op("InstanceNormalization", flat, one, zero, epsilon=module.eps)
+    normal = g.reshape(normal, 1, module.num_channels, 1, frames)
+    weight, bias = (g.unsqueeze(g.parameter(module, name), 1, 2) for name in ("weight", "bias"))
+    return g.op("Add", g.op("Mul", normal, weight), bias)
 
 
 def _crossed(

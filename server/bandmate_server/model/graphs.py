@@ -15,6 +15,7 @@ from bandmate_server.spec import AnySpec, ModelSpec, WaveformSpec
 
 Shapes = dict[str, tuple[int | None, ...]]  # name -> shape; None is a dynamic axis
 GRAPHS = ("encoder", "denoiser", "decoder", "vocoder")
+DATA = ".data"  # behind a graph's name: the file of a large one's weights
 SEPARATOR = "separator"  # of models with masks
 
 
@@ -36,6 +37,8 @@ def open_session(file: Path, providers: tuple[str, ...], threads: int) -> Any:
     options.log_severity_level = 3  # Errors; a fallback becomes our own warning.
     # Spinning threads would take the cores from the renderer between two runs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if file.with_name(file.name + DATA).exists():
+        _save_memory(options)
     if providers[0] == CUDA:
         _load_libraries(onnxruntime)
     accelerator = BY_PROVIDER.get(providers[0])
@@ -69,6 +72,17 @@ def giving_back() -> Any:
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
+
+
+def _save_memory(options: Any) -> None:
+    """Let a large graph hold every value only as long as it is needed, and threads sleep.
+
+    ONNX Runtime plans to use a buffer again for the next value of the same shape, and keeps it
+    until then: from the way down of a U-Net to its way up, all of them.
+    """
+    options.enable_mem_reuse = False
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
 
 def _load_libraries(onnxruntime: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from bandmate_server.errors import CheckpointError
 
 Weights = dict[str, Tensor]
 Shapes = Mapping[str, tuple[int, ...]]
+KeptAs = Callable[[tuple[int, ...]], torch.dtype]
+WRAPPERS = ("module.", "model.", "_orig_mod.")  # what programs put before all names
 MOST_NAMES = 20  # of weights in a message
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)|Unsupported (?:class|global):? ([\w.]+)")
 
@@ -85,18 +87,46 @@ def differences(found: Shapes, expected: Shapes) -> list[str]:
     return [f"{what}: {_listed(names)}" for what, names in lists.items() if names]
 
 
+def unwrapped(weights: Weights, mark: str, assume: Callable[[str], None]) -> Weights:
+    """Return weights without what wrappers put before their names.
+
+    Args:
+        weights: as they are called in the file.
+        mark: what some names begin with where there is no wrapper; "" takes off what all have.
+        assume: is called with what was taken off.
+    """
+
+    def wraps(prefix: str) -> bool:
+        if not mark:
+            return bool(weights) and all(name.startswith(prefix) for name in weights)
+        return any(name.startswith(prefix + mark) for name in weights)
+
+    while (mark == "" or not any(name.startswith(mark) for name in weights)) and (
+        prefix := next((one for one in WRAPPERS if wraps(one)), "")
+    ):
+        assume(f"names begin with {prefix}: it is left out")
+        weights = {name.removeprefix(prefix): value for name, value in weights.items()}
+    return weights
+
+
 def _listed(names: list[str]) -> str:
     more = len(names) - MOST_NAMES
     return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def fill(network: nn.Module, weights: Weights, path: Path) -> None:
-    """Put weights into a network of the same names, as float32, and make it ready for inference.
+def whole(_shape: tuple[int, ...]) -> torch.dtype:
+    """Return the type that every weight is kept in usually."""
+    return torch.float32
+
+
+def fill(network: nn.Module, weights: Weights, path: Path, kept: KeptAs = whole) -> None:
+    """Put weights into a network of the same names, and make it ready for inference.
 
     Args:
         network: may lie on torch's meta device.
         weights: of any floating type.
         path: of the file, for messages.
+        kept: the type that a weight of a shape is cast to.
 
     Raises:
         CheckpointError: naming all weights that are missing, surplus, misshapen or not finite.
@@ -106,7 +136,7 @@ def fill(network: nn.Module, weights: Weights, path: Path) -> None:
     if problems:
         raise CheckpointError(f"{path}: does not fit the network: {'; '.join(problems)}")
     # A copy: the file may go.
-    copies = {name: value.to(torch.float32, copy=True) for name, value in weights.items()}
+    copies = {name: value.to(kept(value.shape), copy=True) for name, value in weights.items()}
     broken = [name for name, value in copies.items() if not torch.isfinite(value).all()]
     if broken:
         raise CheckpointError(f"{path}: not finite: {_listed(broken)}")

@@ -18,6 +18,7 @@ from bandmate_training.paper.vocoder import Vocoder
 # Prefixes in a Lightning checkpoint.
 UNET_PREFIX = "model.diffusion_model."
 EMA_PREFIX = "model_ema."
+SHADOWS = f"{EMA_PREFIX}diffusion_model"
 FIRST_STAGE_PREFIX = "first_stage_model."
 VOCODER_PREFIX = "first_stage_model.vocoder."
 SCALE_FACTOR = "scale_factor"

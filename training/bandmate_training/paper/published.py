@@ -11,7 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from bandmate_server.errors import CheckpointError
-from bandmate_training.networks.safe_file import Weights, differences, fill, read_file
+from bandmate_training.networks.safe_file import (
+    KeptAs,
+    Weights,
+    differences,
+    fill,
+    read_file,
+    unwrapped,
+    whole,
+)
 from bandmate_training.paper import config, keys
 from bandmate_training.paper.checkpoint_names import as_published
 from bandmate_training.paper.config import Shapes
@@ -21,6 +29,7 @@ from bandmate_training.paper.vae import Vae
 from bandmate_training.paper.vocoder import Vocoder, folded_weights
 
 Network = TypeVar("Network", bound=nn.Module)
+Assume = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,8 @@ def load_published(
     vae: str | Path | None = None,
     vocoder: str | Path | None = None,
     ema: bool = True,
+    assume: Assume | None = None,
+    kept: KeptAs = whole,
 ) -> Published:
     """Load the published system from its files; nothing in them is executed.
 
@@ -53,6 +64,9 @@ def load_published(
         vae: the autoencoder's own file, if it is not inside (or another is wanted).
         vocoder: the vocoder's own file, likewise.
         ema: take the averaged weights of the U-Net, as the authors do.
+        assume: is called with what was assumed where averages or the scale are missing, or names
+            have a wrapper's prefix; None refuses such files.
+        kept: the type that a weight of a shape is kept in.
 
     Raises:
         CheckpointError: if a file is missing, damaged or would run code; if weights are
@@ -60,13 +74,15 @@ def load_published(
     """
     path = Path(checkpoint)
     weights = _weights(path)
+    if assume is not None:
+        weights, ema = _completed(weights, ema, assume)
     problems: list[str] = []
     used = {keys.SCALE_FACTOR}
     unet, taken = _unet(weights, ema, problems)
     used |= taken
-    autoencoder, taken = _autoencoder(weights, path, vae, problems)
+    autoencoder, taken = _autoencoder(weights, path, vae, problems, assume)
     used |= taken
-    generator, taken = _generator(weights, path, vocoder, problems)
+    generator, taken = _generator(weights, path, vocoder, problems, assume)
     used |= taken
     if keys.SCALE_FACTOR not in weights:
         problems.append(f"missing: {keys.SCALE_FACTOR}")
@@ -77,9 +93,21 @@ def load_published(
         raise CheckpointError(f"{path}: does not fit the published network: {'; '.join(problems)}")
     scale = float(weights[keys.SCALE_FACTOR].float())
     return Published(
-        _filled(UNet, *unet, path), _filled(Vae, *autoencoder, path),
-        _filled(Vocoder, *generator, path), scale,
+        _filled(UNet, *unet, path, kept), _filled(Vae, *autoencoder, path, kept),
+        _filled(Vocoder, *generator, path, kept), scale,
     )  # fmt: skip
+
+
+def _completed(weights: Weights, ema: bool, assume: Assume) -> tuple[Weights, bool]:
+    """Return weights that have a scale and no wrapper's prefix, and whether to take averages."""
+    weights = unwrapped(weights, keys.UNET_PREFIX, assume)
+    if ema and not any(name.startswith(keys.SHADOWS) for name in weights):
+        assume("has no averaged weights: the last ones are taken")
+        ema = False
+    if keys.SCALE_FACTOR not in weights:
+        assume(f"has no {keys.SCALE_FACTOR}: latents are taken as they are (1.0)")
+        weights = {**weights, keys.SCALE_FACTOR: torch.ones(())}
+    return weights, ema
 
 
 def load_autoencoder(file: str | Path) -> Vae:
@@ -173,7 +201,11 @@ def _unet(
 
 
 def _autoencoder(
-    weights: Weights, path: Path, file: str | Path | None, problems: list[str]
+    weights: Weights,
+    path: Path,
+    file: str | Path | None,
+    problems: list[str],
+    assume: Assume | None = None,
 ) -> tuple[tuple[config.VaeConfig, Weights], set[str]]:
     """Return widths and weights of the VAE, and the names inside that belong to it."""
     prefix = keys.FIRST_STAGE_PREFIX
@@ -185,6 +217,7 @@ def _autoencoder(
     if file is not None:
         other = Path(file)
         values = tensors(read_file(other), other, "state_dict")
+        values = unwrapped(values, "encoder.", assume) if assume else values
         # The file may bring its losses, and a vocoder of its own.
         values = {
             n: v
@@ -203,14 +236,19 @@ def _autoencoder(
 
 
 def _generator(
-    weights: Weights, path: Path, file: str | Path | None, problems: list[str]
+    weights: Weights,
+    path: Path,
+    file: str | Path | None,
+    problems: list[str],
+    assume: Assume | None = None,
 ) -> tuple[tuple[config.VocoderConfig, Weights], set[str]]:
     """Return widths and weights of the vocoder, and the names inside that belong to it."""
     inside = keys.without_prefix(weights, keys.VOCODER_PREFIX)
     where, prefix = path, keys.VOCODER_PREFIX
     if file is not None:
         where, prefix = Path(file), ""
-        values = tensors(read_file(where), where, "generator")
+        values = tensors(read_file(where), where, "generator", "state_dict")
+        values = unwrapped(values, "conv_pre.", assume) if assume else values
     elif inside:
         values = {name: weights[whole] for name, whole in inside.items()}
     else:
@@ -227,10 +265,12 @@ def _generator(
     return (settled, values), set(inside.values())
 
 
-def _filled(make: type[Network], settled: Any, values: Weights, path: Path) -> Network:
-    """Return a network with weights (published names), cast to float32, checked to be finite."""
+def _filled(
+    make: type[Network], settled: Any, values: Weights, path: Path, kept: KeptAs = whole
+) -> Network:
+    """Return a network with weights (published names), checked to be finite."""
     with torch.device("meta"):
         network = make(settled)
     ours = {name: values[theirs] for name, theirs in keys.published_names(network).items()}
-    fill(network, ours, path)
+    fill(network, ours, path, kept)
     return network
