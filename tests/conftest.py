@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +17,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from bandmate_bridge.cli import main
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.model.bundle import list_bundles
 from bandmate_server.model.graphs import graph_shapes
@@ -321,3 +324,72 @@ def mini() -> Model:
     if "mini" not in list_bundles():
         pytest.skip("the mini bundle is not there")
     return open_latent_model("mini", "cpu", threads=1)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: its status, stdout and the lines on stderr."""
+
+    status: int
+    out: str
+    errors: list[str]
+
+    @property
+    def json(self) -> dict[str, Any]:
+        value = json.loads(self.out)
+        assert isinstance(value, dict)
+        return value
+
+    def failed_with(self, status: int, *words: str) -> None:
+        """Check for exactly one line on stderr, naming all `words`, and no result."""
+        assert self.status == status, self
+        assert len(self.errors) == 1, self.errors
+        assert self.errors[0].startswith("bandmate: error: ")
+        for word in words:
+            assert word in self.errors[0]
+        assert self.out == ""
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def bandmate(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Return a function that runs `bandmate` in the test's folder and waits for it."""
+
+    def run(*arguments: str | Path, **options: Any) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-m", "bandmate_bridge.cli", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+            **options,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr.splitlines())
+
+    return run
+
+
+@pytest.fixture
+def bandmate_here(
+    environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """Return what does as `bandmate` within this process: quicker, for what does not separate."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "BANDMATE_MODELS"):
+        monkeypatch.setenv(name, environment[name])
+
+    def run(*arguments: str | Path) -> Ran:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        out, errors = capsys.readouterr()
+        return Ran(status, out, errors.splitlines())
+
+    return run

@@ -138,7 +138,7 @@ LAYERS = {
         "notes",
         "learning",
         "corpus data",
-        "networks",
+        "networks exit_status",
     ),
 }
 FLOORS = {"bandmate_server": 8, "bandmate_bridge": 4, "bandmate_training": 7}  # longest chains

@@ -55,6 +55,7 @@ def test_the_readme_shows_commands() -> None:
     assert shown == {"separate", "doctor", "models", *parts}
 
 
+@pytest.mark.slow
 def test_every_command_shown_runs_in_the_order_shown(folder: Path) -> None:
     for command in console_commands():
         program, *arguments = shlex.split(command)
@@ -63,6 +64,7 @@ def test_every_command_shown_runs_in_the_order_shown(folder: Path) -> None:
         assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
+@pytest.mark.slow
 def test_the_python_shown_runs(folder: Path) -> None:
     (program,) = blocks("python")
     done = run([sys.executable, "-W", "error", "-c", program], folder)

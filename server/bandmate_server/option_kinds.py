@@ -211,10 +211,11 @@ class Stems(Kind):
         return tuple(dict.fromkeys(word for word in words if word))
 
     def _checked(self, value: Any) -> tuple[str, ...] | None:
-        if isinstance(value, str):
-            value = [word.strip() for word in value.split(",") if word.strip()]
-        good = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
-        return tuple(value) if good else None
+        parts = [value] if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+            return None
+        words = (word.strip() for part in parts for word in part.split(","))
+        return tuple(word for word in words if word)
 
 
 def known_stem(text: str, known: tuple[str, ...]) -> str:

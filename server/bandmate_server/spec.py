@@ -67,6 +67,8 @@ class BandSpec:
 class ModelSpec:
     """What the engine must know of a model; stored in its bundle and ONNX files.
 
+    `prediction` is what the denoiser was trained to predict. Its graph gives clean latents whatever
+    that is, so nothing asks for it; but it is part of what identifies a model.
     `conditioning` names the denoiser's inputs: "mixture" is the paper's (the mixture's
     latent, zeros for none), "learnt" adds the mixture's kind and known stems with a mask.
     `masks` is the grid of the separator's masks; None: the model has no separator.

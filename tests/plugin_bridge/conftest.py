@@ -1,12 +1,10 @@
 """The real `bandmate` command, on a tiny model, on files made on the spot."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +13,6 @@ import pytest
 import soundfile
 
 RATE = 44_100  # Hz
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command left: its status, stdout and the lines on stderr."""
-
-    status: int
-    out: str
-    errors: list[str]
-
-    @property
-    def json(self) -> dict[str, Any]:
-        value = json.loads(self.out)
-        assert isinstance(value, dict)
-        return value
-
-    def failed_with(self, status: int, *words: str) -> None:
-        """Check for exactly one line on stderr, naming all `words`, and no result."""
-        assert self.status == status, self
-        assert len(self.errors) == 1, self.errors
-        assert self.errors[0].startswith("bandmate: error: ")
-        for word in words:
-            assert word in self.errors[0]
-        assert self.out == ""
-
-
-Run = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -57,31 +28,10 @@ def environment(fake_bundle: Path, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def bandmate(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Return a function that runs `bandmate` in the test's folder and waits for it."""
-
-    def run(*arguments: str | Path, **options: Any) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-m", "bandmate_bridge.cli", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            **options,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr.splitlines())
-
-    return run
-
-
-@pytest.fixture
-def separate(bandmate: Run) -> Run:
+def separate(bandmate: Callable[..., Any]) -> Callable[..., Any]:
     """Return `bandmate separate ... --out stems` on the tiny model."""
 
-    def run(*arguments: str | Path, out: str | Path = "stems", **options: Any) -> Ran:
+    def run(*arguments: str | Path, out: str | Path = "stems", **options: Any) -> Any:
         model = ["--out", out, "--model", "fake", "--device", "cpu", "--threads", "1"]
         return bandmate("separate", *arguments, *model, **options)
 

@@ -168,15 +168,16 @@ def test_any_rate_and_channel_count(
     ],
 )
 def test_wrong_usage_is_status_2(
-    separate: Run, song: Path, tmp_path: Path, options: list[str], words: list[str]
+    bandmate_here: Run, song: Path, tmp_path: Path, options: list[str], words: list[str]
 ) -> None:
-    separate(song, *options).failed_with(2, *words)
+    model = ["--out", "stems", "--model", "fake", "--device", "cpu", "--threads", "1"]
+    bandmate_here("separate", song, *model, *options).failed_with(2, *words)
     assert not (tmp_path / "stems").exists()
 
 
 @pytest.mark.parametrize("command", [[], ["separate"], ["separate", "a.wav"], ["models"], ["sing"]])
-def test_an_incomplete_command_is_status_2(bandmate: Run, command: list[str]) -> None:
-    bandmate(*command).failed_with(2)
+def test_an_incomplete_command_is_status_2(bandmate_here: Run, command: list[str]) -> None:
+    bandmate_here(*command).failed_with(2)
 
 
 def test_wrong_usage_with_json_is_still_one_object(separate: Run, song: Path) -> None:

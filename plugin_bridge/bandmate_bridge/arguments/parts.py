@@ -6,14 +6,13 @@ import argparse
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from bandmate_bridge.arguments.parsing import Commands, add_command, add_printed
 from bandmate_server.errors import SettingsError
-from bandmate_server.option_arguments import add_option, add_options, argument_type
-from bandmate_server.option_kinds import Stems, known_stem
+from bandmate_server.option_arguments import add_option, add_options
+from bandmate_server.option_kinds import known_stem
 from bandmate_server.options import ENGINE, FORCE, Task, in_group, options_of
 from bandmate_server.spec import BACKING
 
@@ -153,14 +152,7 @@ class PartCommand:
 
 
 def _add_wanted(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "stems",
-        nargs="+",
-        type=argument_type("stems", Stems()),
-        action=_Joined,
-        metavar="STEM",
-        help=STEM_HELP,
-    )
+    parser.add_argument("stems", nargs="+", type=str.lower, metavar="STEM", help=STEM_HELP)
     _add_given(parser, "--to", "what the new stems play to; backing=FILE is a bounced mix")
 
 
@@ -187,16 +179,6 @@ def _add_given(
         metavar="[STEM=]FILE",
         help=words,
     )
-
-
-class _Joined(argparse.Action):
-    """Keeps several lists as one."""
-
-    def __call__(
-        self, parser: object, namespace: argparse.Namespace, values: Any, option: object = None
-    ) -> None:
-        """Keep the values."""
-        setattr(namespace, self.dest, tuple(chain.from_iterable(values)))
 
 
 PART_COMMANDS: dict[Task, PartCommand] = {

@@ -31,6 +31,7 @@ from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server.errors import Cancelled, DawError, SettingsError
 from bandmate_server.model.bundle import read_spec
 from bandmate_server.model.library.choice import model_for
+from bandmate_server.settings import read_stems
 from bandmate_server.spec import BACKING, MINI
 
 MODULES = {"separate": "separate", "add": "parts"}  # in `commands`
@@ -121,7 +122,8 @@ def _roles(tracks: Sequence[Track], options: argparse.Namespace) -> list[str]:
         roles = [given_file(f"{name}.wav", stems)[0] for name in names]
     except SettingsError:
         return []
-    return roles if len(set(roles)) == len(roles) and not {*options.stems} & {*roles} else []
+    wanted = read_stems(options.stems)
+    return roles if len({*roles, *wanted}) == len(roles) + len(wanted) else []
 
 
 def _made(
@@ -171,11 +173,8 @@ def _add(
             if interrupt.requested():
                 raise Cancelled("cancelled")
 
-        interrupt.begin()
-        try:
+        with interrupt.polled():
             add_tracks(audacity, selection, stems, options.command == "separate", report)
-        finally:
-            interrupt.end()
 
 
 def _report(options: argparse.Namespace, tracks: list[str], selection: Selection) -> None:

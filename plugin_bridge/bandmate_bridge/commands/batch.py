@@ -206,15 +206,12 @@ def _run(
         _ended(tally, options, index, outcome)
 
     left = {index: work for index, work in enumerate(works) if index not in refused}
-    interrupt.begin()
-    try:
+    with interrupt.polled():
         if options.ray is not None:
             stop = interrupt.requested
             return run_ray(plan, left, options.ray, options.jobs, done, print_warning, stop)
         run_pool(plan, left, jobs, done, tally.part, print_warning, interrupt.requested)
         return min(jobs, len(left))
-    finally:
-        interrupt.end()
 
 
 def _ended(tally: BatchProgress, options: argparse.Namespace, index: int, outcome: Outcome) -> None:

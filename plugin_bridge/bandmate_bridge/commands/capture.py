@@ -36,8 +36,8 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     with claimed(path):
         if path.exists() and not options.force:
             raise OutputError(f"{path} is there already: use --force to replace it")
-        interrupt.begin()
-        with SoundProcess("record", options.device, options.channels, options.rate) as source:
+        recorder = SoundProcess("record", options.device, options.channels, options.rate)
+        with interrupt.polled(), recorder as source:
             if not options.quiet:
                 print_note(
                     f"recording {options.channels} channels at {source.rate} Hz; Ctrl-C ends it"

@@ -92,21 +92,17 @@ def _made(
     interrupt: Interrupt,
 ) -> list[Result]:
     title = ", ".join(task.wanted(model.spec.stems))
-    with progress_bar(title, quiet=options.quiet) as progress:
-        interrupt.begin()
-        try:
-            return write_part(
-                model,
-                task,
-                files,
-                options.out,
-                settings=settings,
-                force=options.force,
-                progress=progress,
-                cancel=interrupt.requested,
-            )
-        finally:
-            interrupt.end()
+    with progress_bar(title, quiet=options.quiet) as progress, interrupt.polled():
+        return write_part(
+            model,
+            task,
+            files,
+            options.out,
+            settings=settings,
+            force=options.force,
+            progress=progress,
+            cancel=interrupt.requested,
+        )
 
 
 def _print_results(model: AnyModel, options: argparse.Namespace, results: list[Result]) -> None:

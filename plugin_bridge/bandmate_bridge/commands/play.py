@@ -77,8 +77,8 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
         mixer.muted |= _numbers(options.mute, mixer.names)
         mixer.seek(round((options.start or 0.0) * mixer.rate))
         player = Player(mixer)
-        interrupt.begin()
-        with SoundProcess("play", options.device, mixer.channels, mixer.rate) as output, _keys():
+        device = SoundProcess("play", options.device, mixer.channels, mixer.rate)
+        with interrupt.polled(), device as output, _keys():
             if not options.quiet:
                 print_note(f"{len(mixer.names)} stems; {KEYS_HELP}")
             _play(player, output, interrupt, show=not options.quiet and sys.stderr.isatty())

@@ -133,20 +133,16 @@ def _separated(
     results = []
     for take, settings in enumerate(takes, 1):
         out = options.out / f"take-{take}" if len(takes) > 1 else options.out
-        with progress_bar(path.name, quiet=options.quiet) as progress:
-            interrupt.begin()
-            try:
-                result = separate_file(
-                    model,
-                    path,
-                    out,
-                    settings=settings,
-                    force=options.force,
-                    progress=progress,
-                    cancel=interrupt.requested,
-                )
-            finally:
-                interrupt.end()
+        with progress_bar(path.name, quiet=options.quiet) as progress, interrupt.polled():
+            result = separate_file(
+                model,
+                path,
+                out,
+                settings=settings,
+                force=options.force,
+                progress=progress,
+                cancel=interrupt.requested,
+            )
         for warning in result.manifest.get("warnings", []):
             if warning not in model.warnings:
                 print_warning(f"{path.name}: {warning}")

@@ -59,8 +59,8 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
             where = show_address(settings.host, port)
             print_result(f"bandmate listens on {where} (OSC, UDP and TCP), works in {workdir}")
 
-    interrupt.begin()
-    asyncio.run(server.run(interrupt.requested, ready))
+    with interrupt.polled():
+        asyncio.run(server.run(interrupt.requested, ready))
     return 0
 
 

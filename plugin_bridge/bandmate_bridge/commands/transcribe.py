@@ -29,19 +29,16 @@ def run(options: argparse.Namespace, interrupt: Interrupt) -> int:
     model = open_model(name, device=options.device, threads=options.threads)
     try:
         given = _given(options.given, model.spec.stems)
-        with progress_bar(", ".join(given), quiet=options.quiet) as progress:
-            interrupt.begin()
-            try:
-                result = transcribe_files(
-                    model,
-                    given,
-                    options.out,
-                    force=options.force,
-                    progress=progress,
-                    cancel=interrupt.requested,
-                )
-            finally:
-                interrupt.end()
+        title = ", ".join(given)
+        with progress_bar(title, quiet=options.quiet) as progress, interrupt.polled():
+            result = transcribe_files(
+                model,
+                given,
+                options.out,
+                force=options.force,
+                progress=progress,
+                cancel=interrupt.requested,
+            )
     except SettingsError as error:
         raise UsageError(str(error)) from error
     for warning in result.manifest["warnings"]:

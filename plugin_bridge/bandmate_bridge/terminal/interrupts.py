@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -15,7 +17,7 @@ SIGNALS = [
 class Interrupt:
     """While entered, turns the first signal into a request to stop, and the second into a stop.
 
-    `requested` is the request. Work that asks it (between `begin` and `end`) is left to
+    `requested` is the request. Work that asks it (within `polled`) is left to
     stop by itself; other code is stopped by KeyboardInterrupt at once. A signal that the
     caller has us ignore (nohup) stays ignored.
     """
@@ -30,13 +32,14 @@ class Interrupt:
         """Return whether the user has asked to stop."""
         return self._event.is_set()
 
-    def begin(self) -> None:
-        """Say that the work that follows asks `requested` often."""
+    @contextlib.contextmanager
+    def polled(self) -> Iterator[None]:
+        """Run work that asks `requested` often, and so stops by itself."""
         self._asked = True
-
-    def end(self) -> None:
-        """Say that nothing asks `requested` any more."""
-        self._asked = False
+        try:
+            yield
+        finally:
+            self._asked = False
 
     def __enter__(self) -> Interrupt:
         """Take the signals over."""

@@ -20,7 +20,6 @@ from bandmate_server.options import (
     TASKS,
     TRACK,
     WANTED,
-    Option,
     Task,
     options_of,
 )
@@ -40,6 +39,7 @@ MAX_SUMMED = 64  # files of one sound
 PUT = "put:"
 WAV, REGION = "wav", ("start", "frames")
 ALL = -1  # frames: from the start to the end
+JOBS: dict[str, Task] = {f"/bandmate/{task}": task for task in TASKS}  # address -> task
 _SAMPLES = Whole(ALL, MAX_POSITION)
 
 Sound = list[list[str]]  # what is summed, each one file or several mono ones, one per channel
@@ -86,7 +86,7 @@ class JobRequest:
     @property
     def task(self) -> Task:
         """What its address asks for."""
-        return OPTIONS[self.address].task
+        return JOBS[self.address]
 
     @property
     def mail(self) -> Mail | None:
@@ -199,36 +199,26 @@ def read_session(text: str, stems: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-@dataclass(frozen=True)
-class Options:
-    """A task's JSON options: their rows of the table, by name."""
+def read_options(task: Task, text: str) -> dict[str, Any]:
+    """Return a task's options from their JSON.
 
-    task: Task
-    checks: dict[str, Option[Any]]
-
-    def read(self, text: str) -> dict[str, Any]:
-        """Return options from their JSON.
-
-        Raises:
-            RequestError: 400 if it is no JSON, or an option is unknown.
-            SettingsError: naming the option that is wrong.
-        """
-        options = {}
-        for name, value in read_object(text, "options").items():
-            if name not in self.checks:
-                near = difflib.get_close_matches(name, self.checks, n=1)
-                hint = f"did you mean {near[0]}? " if near else ""
-                known = ", ".join(self.checks)
-                raise RequestError(400, f"unknown option {name[:80]!r}: {hint}There are {known}")
-            if value is not None:
-                options[name] = self.checks[name].read(value)
-        chosen = settings_of(self.task, options)
-        take_seeds(chosen.seed, options.get(TAKES.name, TAKES.default))
-        check_region(chosen.start, chosen.end)
-        return options
-
-
-OPTIONS = {f"/bandmate/{task}": Options(task, options_of(task, "osc")) for task in TASKS}
+    Raises:
+        RequestError: 400 if it is no JSON, or an option is unknown.
+        SettingsError: naming the option that is wrong.
+    """
+    rows, options = options_of(task, "osc"), {}
+    for name, value in read_object(text, "options").items():
+        if name not in rows:
+            near = difflib.get_close_matches(name, rows, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            known = ", ".join(rows)
+            raise RequestError(400, f"unknown option {name[:80]!r}: {hint}There are {known}")
+        if value is not None:
+            options[name] = rows[name].read(value)
+    chosen = settings_of(task, options)
+    take_seeds(chosen.seed, options.get(TAKES.name, TAKES.default))
+    check_region(chosen.start, chosen.end)
+    return options
 
 
 def read_job(address: str, arguments: dict[str, Any], stems: tuple[str, ...]) -> JobRequest:
@@ -245,10 +235,10 @@ def read_job(address: str, arguments: dict[str, Any], stems: tuple[str, ...]) ->
     found: dict[str, Any] = dict(arguments)
     request = str(found.pop("req"))
     try:
-        options = OPTIONS[address].read(str(found.pop("options")))
+        options = read_options(JOBS[address], str(found.pop("options")))
         _read_arguments(found, stems)
         _check_region(found if "frames" in found else found.get("session", {}), options)
-        _check_task(address.rpartition("/")[2], found, options, stems)
+        _check_task(JOBS[address], found, options, stems)
     except SettingsError as error:
         raise RequestError(400, str(error)) from error
     return JobRequest(request, address, found, options)
@@ -290,7 +280,7 @@ def _check_region(region: dict[str, Any], options: dict[str, Any]) -> None:
 
 
 def _check_task(
-    task: str, found: dict[str, Any], options: dict[str, Any], stems: tuple[str, ...]
+    task: Task, found: dict[str, Any], options: dict[str, Any], stems: tuple[str, ...]
 ) -> None:
     """Refuse what the engine would refuse later.
 

@@ -20,9 +20,9 @@ from bandmate_server.options import PARTS
 from bandmate_server.parts.files import write_part
 from bandmate_server.parts.task import part_task
 from bandmate_server.progress import Cancel, Progress
-from bandmate_server.results.folder import MANIFEST
+from bandmate_server.results.folder import MANIFEST, amended
 from bandmate_server.results.result import Result
-from bandmate_server.separation.api import add_warnings, separate_file
+from bandmate_server.separation.api import separate_file
 from bandmate_server.settings import PartSettings, SeparateSettings, take_seeds
 
 
@@ -51,7 +51,9 @@ def run_job(
         shutil.rmtree(context.work, ignore_errors=True)
         context.work.mkdir()
         start, results = TASKS[request.task](context)
-        results = [add_warnings(result, context.notes) for result in results]
+        for index, result in enumerate(results if context.notes else []):
+            warnings = [*result.manifest["warnings"], *context.notes]
+            results[index] = amended(result, {"warnings": warnings})
         final, takes = _gather(context, results)
         found = _describe(context, takes, start)
         write_json(folder / RESULT, found)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import soundfile
 
@@ -15,7 +15,7 @@ from bandmate_server.jobs.regions import measure_session, open_session, requeste
 from bandmate_server.jobs.request import WAV
 from bandmate_server.jobs.store import INPUT, INPUTS
 from bandmate_server.model.notes.score import cut_scores
-from bandmate_server.results.folder import MANIFEST
+from bandmate_server.results.folder import amended
 from bandmate_server.results.result import Result
 from bandmate_server.results.stem_file import StemFile
 from bandmate_server.spec import BACKING
@@ -85,17 +85,14 @@ def crop(result: Result, span: CopiedRegion | None) -> Result:
     """
     if span is None or result.manifest["frames"] == result.manifest["region"]["frames"]:
         return result
-    first = span.start - span.first
+    first, settings = span.start - span.first, result.manifest["settings"]
     for path in result.stems.values():
         whole = path.with_name(f"whole-{path.name}")
         path.rename(whole)
         with soundfile.SoundFile(whole) as file:
             file.seek(first)
             audio = file.read(span.frames, dtype="float32", always_2d=True)
-            kind, bits = (
-                result.manifest["settings"]["format"],
-                result.manifest["settings"]["bit_depth"],
-            )
+            kind, bits = settings["format"], settings["bit_depth"]
             stem = StemFile(path, file.samplerate, file.channels, span.frames, kind, bits)
         try:
             stem.write(audio)
@@ -103,9 +100,8 @@ def crop(result: Result, span: CopiedRegion | None) -> Result:
         finally:
             stem.abandon()
         whole.unlink()
-    manifest = result.manifest | {"frames": span.frames, "cut_to_region": True}
+    changes: dict[str, Any] = {"frames": span.frames, "cut_to_region": True}
     if result.midi:
         begin, seconds = first / span.rate, span.frames / span.rate
-        manifest["beat"] = cut_scores(result.midi, manifest["beat"], begin, seconds)
-    (result.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
-    return replace(result, manifest=manifest)
+        changes["beat"] = cut_scores(result.midi, result.manifest["beat"], begin, seconds)
+    return amended(result, changes)

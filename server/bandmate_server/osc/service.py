@@ -17,7 +17,7 @@ from bandmate_server.jobs import mailbox
 from bandmate_server.jobs.allowed_files import ServerFiles
 from bandmate_server.jobs.queue import JobQueue
 from bandmate_server.jobs.regions import check_decoded_end, check_end
-from bandmate_server.jobs.request import OPTIONS, JobRequest, Mail, read_job, read_object
+from bandmate_server.jobs.request import JOBS, JobRequest, Mail, read_job, read_object
 from bandmate_server.jobs.store import Job, JobStore, job_id
 from bandmate_server.options import TASKS, Task
 from bandmate_server.osc.announcer import Announcer
@@ -242,7 +242,7 @@ class Service:
         texts = [str(value) for value in message.values if isinstance(value, str)]
         for text in reversed(texts):
             try:
-                mail = Mail.of(read_object(text, "options"), route.address.rpartition("/")[2])
+                mail = Mail.of(read_object(text, "options"), JOBS[route.address])
             except RequestError:
                 continue
             job = job_id(request)
@@ -259,7 +259,7 @@ class Service:
     ) -> Reply | Awaitable[Reply]:
         """Queue a job, or find the one that this request id has started."""
         deps = self._deps
-        request = read_job(route.address, arguments, deps.stems(OPTIONS[route.address].task))
+        request = read_job(route.address, arguments, deps.stems(JOBS[route.address]))
         job = deps.store.find(request)
         if job is None:
             for file in request.files:
@@ -356,12 +356,7 @@ class Service:
         received, digest = self._deps.transfers.put(name, offset, total, data)
         if data or received < total:
             return "shhs", [name, received, total, digest]
-
-        async def whole() -> Reply:
-            digest = await asyncio.to_thread(self._deps.transfers.whole_hash, f"put:{name}")
-            return "shhs", [name, received, total, digest]
-
-        return whole()
+        return self._hashed(f"put:{name}", "shhs", [name, received, total])
 
     def _get(self, peer: Peer, arguments: dict[str, Any]) -> Reply | Awaitable[Reply]:
         name, offset = arguments["name"], arguments["offset"]
@@ -370,12 +365,11 @@ class Service:
         if data:
             digest = hashlib.sha256(data).hexdigest()
             return "shhbs", [name, offset, total, data, digest]
+        return self._hashed(name, "shhbs", [name, offset, total, b""])
 
-        async def whole() -> Reply:
-            digest = await asyncio.to_thread(self._deps.transfers.whole_hash, name)
-            return "shhbs", [name, offset, total, b"", digest]
-
-        return whole()
+    async def _hashed(self, name: str, types: str, values: list[Any]) -> Reply:
+        """Return a reply that ends with the hash of a whole file."""
+        return types, [*values, await asyncio.to_thread(self._deps.transfers.whole_hash, name)]
 
     @staticmethod
     def _check_size(peer: Peer, size: int) -> None:

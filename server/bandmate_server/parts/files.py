@@ -43,25 +43,9 @@ def add_files(
     Several takes go to `out_dir`/take-1, take-2, ...; each appears when it is complete. If
     anything fails, nothing of that take stays.
 
-    Args:
-        model: from `open_model`.
-        stems: those wanted, or the only one; none of them given.
-        given: stem -> audio file; all begin at the same moment. The new stems get the first
-            one's rate and the most channels of any; shorter ones are silent after their end.
-        out_dir: made if missing.
-        settings: what to do.
-        backing: a mix of what else sounds.
-        force: replace existing results.
-        progress: called with (stage, fraction of the job).
-        cancel: called often; when it returns true the work stops.
-
-    Raises:
-        AudioError: a file is missing, unreadable or damaged, or all is silent.
-        RegionError: start and end do not fit.
-        SettingsError: an argument is of another kind, a stem is unknown, or both given and
-            wanted, or nothing is given.
-        OutputError: a result is there already, or cannot be written.
-        Cancelled: `cancel` said so.
+    Arguments and errors are those of `add`, but `given` maps stems to audio files, and the new
+    stems get the first one's rate. `out_dir` is made if missing. An OutputError says that a result
+    cannot be written, or is there already and `force` does not replace it.
     """
     return write_part(
         model, Add(stems), read_given(given, backing), out_dir,
@@ -131,20 +115,7 @@ def generate_files(
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> list[Result]:
-    """Write stems made from nothing, as `add_files` does.
-
-    Args:
-        model: from `open_model`.
-        seconds: of music, 0.5 to 1800.
-        out_dir: made if missing.
-        stems: those wanted, or the only one; None: all.
-        sample_rate: of the files, Hz.
-        channels: of the files, all the same.
-        settings: what to do.
-        force: replace existing results.
-        progress: called with (stage, fraction of the job).
-        cancel: called often; when it returns true the work stops.
-    """
+    """Write stems made from nothing, as `add_files` does; the other arguments as of `generate`."""
     return write_part(
         model, Generate(seconds, stems, sample_rate, channels), {}, out_dir,
         settings=settings, force=force, progress=progress, cancel=cancel,

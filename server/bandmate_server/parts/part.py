@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ OVERLAP = 1 / 16  # of a window, between neighbours at least: 0.64 s
 DRAFT_STRIDE = 0x9E3779B97F4A7C15  # between drafts' seeds: no take has such neighbours
 SHORTEST = 0.25  # of a window, that are made at least
 RENDERING = 0.2  # share of a draft's time in which its latents become waves
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, Any]] = {
     "learnt": {"steps": 4, "solver": "dpm", "guidance": 6.0, "eta": 0.0, "drafts": 5},
     "mixture": {"steps": 50, "solver": "ddim", "guidance": 1.0, "eta": 1.0, "drafts": 1},
 }  # of a bundle that names none, by its conditioning
@@ -63,19 +64,9 @@ class Draft:
 
 def decide_sampling(model: Model, settings: PartSettings) -> Sampling:
     """Fill in what the settings leave open; a bundle's manifest may have "part_defaults"."""
-    ours = DEFAULTS[model.spec.conditioning]
-    open_ = ours | model.bundle.manifest.get("part_defaults", {})
-    chosen = {name: getattr(settings, name) for name in ours}
-    found = open_ | {name: value for name, value in chosen.items() if value is not None}
-    return Sampling(
-        steps=int(found["steps"]),
-        solver=found["solver"],
-        guidance=float(found["guidance"]),
-        eta=float(found["eta"]),
-        seed=settings.seed,
-        drafts=int(found["drafts"]),
-        resample=settings.resample,
-    )
+    found = DEFAULTS[model.spec.conditioning] | model.bundle.manifest.get("part_defaults", {})
+    found |= {name: value for name, value in vars(settings).items() if value is not None}
+    return Sampling(**{field.name: found[field.name] for field in fields(Sampling)})
 
 
 class Part:

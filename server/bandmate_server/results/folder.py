@@ -7,12 +7,14 @@ import os
 import shutil
 import uuid
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bandmate_server.errors import OutputError
 from bandmate_server.files import sync_to_disk, write_json
 from bandmate_server.results.claim import claimed
+from bandmate_server.results.result import Result
 
 MANIFEST = "manifest.json"
 
@@ -118,6 +120,17 @@ def scratch_folder(out: Path) -> Path | None:
         if folder.is_dir():
             return folder if os.access(folder, os.W_OK) else None
     return None
+
+
+def amended(result: Result, changes: dict[str, Any]) -> Result:
+    """Change entries of a finished result's manifest, in its folder too.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    manifest = result.manifest | changes
+    write_json(result.folder / MANIFEST, manifest, indent=2)
+    return replace(result, manifest=manifest)
 
 
 def _listed_files(manifest: Path) -> set[str]:

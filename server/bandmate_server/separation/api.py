@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,10 @@ from numpy.typing import ArrayLike
 
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.audio.sources import ArraySource, FileSource
-from bandmate_server.files import write_whole
 from bandmate_server.model.opening import AnyModel
 from bandmate_server.options import FORCE
 from bandmate_server.progress import Cancel, Monitor, Progress
-from bandmate_server.results.folder import MANIFEST, scratch_folder
+from bandmate_server.results.folder import scratch_folder
 from bandmate_server.results.result import Result
 from bandmate_server.results.stem_file import StemFile
 from bandmate_server.results.writer import ResultWriter, describe_input
@@ -87,23 +84,9 @@ def separate_file(
 ) -> Result:
     """Write the stems of a file and a manifest to `out_dir`/<file name without ending>/.
 
-    Files appear when all are complete; if anything fails, nothing stays.
-
-    Args:
-        model: from `open_model`.
-        path: audio file.
-        out_dir: made if missing.
-        settings: what to do.
-        force: replace an existing result.
-        progress: called with (stage, fraction of the job).
-        cancel: called often; when it returns true the work stops.
-
-    Raises:
-        AudioError: the file is missing, unreadable, damaged, or has unusable samples.
-        RegionError: start and end do not fit.
-        SettingsError: a stem is unknown, or the model cannot do what is asked.
-        OutputError: a result is there already, or cannot be written.
-        Cancelled: `cancel` said so.
+    Files appear when all are complete; if anything fails, nothing stays. Arguments and errors
+    are those of `separate`. `out_dir` is made if missing. An OutputError says that a result cannot
+    be written, or is there already and `force` does not replace it.
     """
     began = time.perf_counter()
     settings, force = read_settings(model, settings, SeparateSettings), FORCE.read(force)
@@ -120,20 +103,6 @@ def separate_file(
             result = writer.finish(folder, files, began, job.timings, job.describe(), {}, warnings)
     monitor.report("write", 1.0)
     return result
-
-
-def add_warnings(result: Result, words: list[str]) -> Result:
-    """Add warnings to a finished result's manifest, in its folder too.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    if not words:
-        return result
-    manifest = result.manifest | {"warnings": [*result.manifest["warnings"], *words]}
-    content = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    write_whole(result.folder / MANIFEST, content)
-    return replace(result, manifest=manifest)
 
 
 def _write_stems(job: Separation[Any], files: dict[str, StemFile]) -> None:

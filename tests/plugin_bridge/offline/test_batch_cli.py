@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandmate_bridge.batch.lock import folder_lock
+from bandmate_bridge.batch import lock
 
 RATE = 8_000
 MODEL = ("--model", "fake", "--device", "cpu", "--threads", "1")
@@ -93,11 +93,11 @@ def test_stems_are_added_and_mixed_with_the_song(
     ],
 )
 def test_wrong_usage_is_one_line(
-    bandmate: Callable[..., Any], tmp_path: Path, arguments: list[str], words: list[str]
+    bandmate_here: Callable[..., Any], tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     write_songs(tmp_path / "songs", 1)
     (tmp_path / "empty").mkdir()
-    bandmate(*batch(*arguments)).failed_with(2, *words)
+    bandmate_here(*batch(*arguments)).failed_with(2, *words)
     assert not (tmp_path / "out").exists()
 
 
@@ -110,10 +110,13 @@ def test_a_wrong_chains_file_stops_the_batch_before_it_starts(
     bandmate("chains", "check", "my.toml").failed_with(1, "bass, step 1", "'Reverb'")
 
 
-def test_two_batches_do_not_share_a_folder(bandmate: Callable[..., Any], tmp_path: Path) -> None:
+def test_two_batches_do_not_share_a_folder(
+    bandmate_here: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "WAIT_SECONDS", 0.3)
     write_songs(tmp_path / "songs", 1)
-    with folder_lock(tmp_path / "out"):
-        bandmate(*batch("songs")).failed_with(1, "another batch", "out")
+    with lock.folder_lock(tmp_path / "out"):
+        bandmate_here(*batch("songs")).failed_with(1, "another batch", "out")
 
 
 def test_an_instrument_is_called_one_at_once(
@@ -218,7 +221,7 @@ def test_a_batch_killed_three_times_and_resumed_gives_the_same_bytes_and_does_no
         time.sleep(float(rng.uniform(0.0, 0.1)))
         job.kill()
         job.communicate()
-        with folder_lock(out):  # Workers end with their parent.
+        with lock.folder_lock(out):  # Workers end with their parent.
             now = manifests(out)
         assert {path: now[path] for path in seen} == seen
         seen = now

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bandmate_bridge.arguments.parser import build_parser
-from bandmate_server.jobs.request import OPTIONS
+from bandmate_server.jobs.request import JOBS
+from bandmate_server.options import options_of
 from bandmate_server.osc.routes import ERROR_CODES, EVENTS, REQUESTS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "osc.md").read_text("utf-8")
@@ -38,8 +39,8 @@ def test_the_tables_of_events_and_codes_are_those_of_the_routes() -> None:
 
 def test_every_option_is_named() -> None:
     named = set(re.findall(r"`([a-z_]+)`", PAGE))
-    for options in OPTIONS.values():
-        assert set(options.checks) <= named
+    for task in JOBS.values():
+        assert set(options_of(task, "osc")) <= named
 
 
 def test_the_picture_shows_real_addresses() -> None:

@@ -78,12 +78,20 @@ def test_jobs_survive_a_server_that_is_killed_at_any_moment(
     assert not list((server.workdir / "jobs").glob(".new-*"))
 
 
-def test_a_killed_server_takes_its_worker_along(
-    serve: Callable[..., Any], make_slow_song: Callable[..., None], music: Path, until: Any
-) -> None:
+@pytest.fixture
+def busy(
+    serve: Callable[..., Any], make_slow_song: Callable[..., None], music: Path
+) -> tuple[Any, str]:
+    """Return a server and its first job, which takes long."""
     make_slow_song(music / "slow.wav")
     server = serve()
-    job = server.connect().separate(music / "slow.wav")
+    return server, server.connect().separate(music / "slow.wav")
+
+
+def test_a_killed_server_takes_its_worker_along(
+    busy: tuple[Any, str], serve: Callable[..., Any], until: Any
+) -> None:
+    server, job = busy
     folder = server.workdir / "jobs" / job
     until(lambda: list(folder.glob("work/*/.*.partial/*.wav")))
     server.kill()
@@ -94,12 +102,10 @@ def test_a_killed_server_takes_its_worker_along(
 
 
 def test_a_worker_that_dies_costs_its_job_and_nothing_else(
-    serve: Callable[..., Any], make_slow_song: Callable[..., None], music: Path, until: Any
+    busy: tuple[Any, str], music: Path, until: Any
 ) -> None:
-    make_slow_song(music / "slow.wav")
-    server = serve()
+    server, job = busy
     client = server.connect()
-    job = client.separate(music / "slow.wav")
     after = client.separate(music / "song.wav")
     until(lambda: client.status(job)["fraction"] > 0)
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
@@ -111,12 +117,10 @@ def test_a_worker_that_dies_costs_its_job_and_nothing_else(
 
 
 def test_a_clean_stop_puts_the_running_job_back(
-    serve: Callable[..., Any], make_slow_song: Callable[..., None], music: Path, until: Any
+    busy: tuple[Any, str], serve: Callable[..., Any], music: Path, until: Any
 ) -> None:
-    make_slow_song(music / "slow.wav")
-    server = serve()
+    server, running = busy
     client = server.connect()
-    running = client.separate(music / "slow.wav")
     queued = client.separate(music / "song.wav")
     until(lambda: client.status(running)["fraction"] > 0)
     assert server.stop() == 0

@@ -3,10 +3,7 @@
 import json
 import resource
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +13,18 @@ import soundfile
 NAMES = {"bass", "drums", "guitar", "piano", "other"}
 
 
-@dataclass(frozen=True)
-class Ran:
-    status: int
-    out: str
-    errors: list[str]
-
-    @property
-    def json(self) -> dict[str, Any]:
-        value = json.loads(self.out)
-        assert isinstance(value, dict)
-        return value
-
-
 @pytest.fixture
-def send(environment: dict[str, str], server: Any, tmp_path: Path) -> Callable[..., Ran]:
+def send(bandmate: Callable[..., Any], server: Any) -> Callable[..., Any]:
     """Return a function that runs `bandmate send ... --port N` in the test's folder."""
 
-    def run(*arguments: str | Path, port: int = server.port) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-m", "bandmate_bridge.cli", "send", *arguments, f"--port={port}"],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr.splitlines())
+    def run(*arguments: str | Path, port: int = server.port) -> Any:
+        return bandmate("send", *arguments, f"--port={port}")
 
     return run
 
 
 def test_a_song_is_sent_and_its_stems_are_fetched(
-    send: Callable[..., Ran], library: Path, tmp_path: Path
+    send: Callable[..., Any], library: Path, tmp_path: Path
 ) -> None:
     ran = send("separate", library / "song.wav", "--start", "0.5", "--end", "1", "--out", "out")
     assert ran.status == 0, ran.errors
@@ -63,7 +38,7 @@ def test_a_song_is_sent_and_its_stems_are_fetched(
 
 
 def test_a_job_is_left_to_itself_and_looked_at_later(
-    send: Callable[..., Ran], server: Any, library: Path, until: Callable[..., Any]
+    send: Callable[..., Any], server: Any, library: Path, until: Callable[..., Any]
 ) -> None:
     mail = ["--position", "48000", "--track", "Gtr", "--request", "send-1"]
     ran = send("separate", library / "song.wav", "--no-wait", "--json", "--stems", "bass", *mail)
@@ -77,7 +52,7 @@ def test_a_job_is_left_to_itself_and_looked_at_later(
 
 
 def test_a_part_is_asked_for(
-    send: Callable[..., Ran], library: Path, tmp_path: Path, make_song: Callable[..., None]
+    send: Callable[..., Any], library: Path, tmp_path: Path, make_song: Callable[..., None]
 ) -> None:
     for seed, stem in enumerate(("bass", "drums")):
         make_song(library / f"{stem}.wav", 1.0, 1, seed)
@@ -108,7 +83,7 @@ def test_a_part_is_asked_for(
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
-    send: Callable[..., Ran], arguments: list[str], status: int, words: str
+    send: Callable[..., Any], arguments: list[str], status: int, words: str
 ) -> None:
     ran = send(*arguments)
     assert ran.status == status
@@ -116,13 +91,13 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert words in ran.errors[0]
 
 
-def test_a_file_that_is_not_there_is_said_to_be_missing(send: Callable[..., Ran]) -> None:
+def test_a_file_that_is_not_there_is_said_to_be_missing(send: Callable[..., Any]) -> None:
     ran = send("separate", "nope.wav")
     assert ran.status == 1
     assert ran.errors == ["bandmate: error: nope.wav does not exist"]
 
 
-def test_a_server_that_is_not_there_is_named_with_a_way_out(send: Callable[..., Ran]) -> None:
+def test_a_server_that_is_not_there_is_named_with_a_way_out(send: Callable[..., Any]) -> None:
     ran = send("status", port=1)
     assert ran.status == 1
     assert "127.0.0.1:1" in ran.errors[0]

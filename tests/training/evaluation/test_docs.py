@@ -19,7 +19,10 @@ BLOCKS = re.findall(r"^```sh\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for line in "".join(BLOCKS).splitlines() if line.startswith("bandmate-train")]
 SMALL = {
     "corpus": ["--hours", "0.05", "--jobs", "1"],
-    "evaluate": ["--clips", "3", "--seconds", "1.28", "--part-steps", "1", "--takes", "1"],
+    "evaluate": [
+        *("--clips", "3", "--seconds", "1.28"),
+        *("--part-steps", "1", "--takes", "1", "--arrangements", "B"),
+    ],
     "listen": ["--seconds", "1.28", "--part-steps", "1", "--takes", "1"],
 }
 

@@ -152,6 +152,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(parts: dict[str, Path], tmp_
         assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_scales_its_loss_as_before(parts: dict[str, Path], tmp_path: Path) -> None:
     half = Setup(torch.device("cpu"), precision="float16")
     first = make(parts["vae"], half)

@@ -19,7 +19,7 @@ from bandmate_server.errors import DawError
 RATE = 48_000
 STEMS = ("bass", "drums", "guitar", "piano", "other")
 
-pytestmark = pytest.mark.daw
+pytestmark = [pytest.mark.daw, pytest.mark.slow]
 
 
 def test_a_selection_comes_back_as_stems_in_place_that_null_with_it(audacity: Any) -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from bandmate_server.errors import CorpusError
 from bandmate_server.files import write_whole
 from bandmate_training.paper.data.segments import LARGEST_SHIFT
-from bandmate_training.paper.data.slakh import Segment, Shuffled
+from bandmate_training.paper.data.slakh import Batches, Segment
 
 log = logging.getLogger(__name__)
 
@@ -73,23 +72,18 @@ def keep_moments(
         torch.distributed.barrier()
 
 
-class KeptMoments(Dataset[Tensor]):
+class KeptMoments(Batches):
     """Batches of moments (B, S + 1, 2 C, T, F), each window at one of its shifts."""
 
     def __init__(
         self, folder: Path, segments: list[Segment], chosen: list[int], batch: int, seed: int
     ) -> None:
         """Take the windows to draw from."""
-        self.folder, self.segments, self.chosen, self.batch = folder, segments, chosen, batch
-        self.draw = Shuffled(len(segments), seed)
+        super().__init__(segments, batch, seed)
+        self.folder, self.chosen = folder, chosen
 
-    def __getitem__(self, item: int) -> Tensor:
-        """Draw the batch of a step and process."""
-        places = range(item * self.batch, (item + 1) * self.batch)
-        return torch.stack([self._one(place) for place in places])
-
-    def _one(self, place: int) -> Tensor:
-        index, rng = self.draw(place)
+    def example(self, index: int, rng: np.random.Generator) -> Tensor:
+        """Return one window's moments (S + 1, 2 C, T, F)."""
         shift = self.chosen[rng.integers(len(self.chosen))]
         path = moments_file(self.folder, self.segments[index], shift)
         return torch.from_numpy(np.load(path).astype(np.float32))

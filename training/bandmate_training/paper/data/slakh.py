@@ -126,8 +126,8 @@ def _order(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng((seed, 0, epoch)).permutation(count)
 
 
-class Windows(Dataset[Tensor]):
-    """Batches of windows moved at random: waves (B, S + 1, N), the mixture last."""
+class Batches(Dataset[Tensor]):
+    """Batches of windows in an order that is drawn anew in every round."""
 
     def __init__(self, segments: list[Segment], batch: int, seed: int) -> None:
         """Take the windows to draw from."""
@@ -137,9 +137,17 @@ class Windows(Dataset[Tensor]):
     def __getitem__(self, item: int) -> Tensor:
         """Draw the batch of a step and process."""
         places = range(item * self.batch, (item + 1) * self.batch)
-        return torch.stack([self._one(place) for place in places])
+        return torch.stack([self.example(*self.draw(place)) for place in places])
 
-    def _one(self, place: int) -> Tensor:
-        index, rng = self.draw(place)
+    def example(self, index: int, rng: np.random.Generator) -> Tensor:
+        """Return one window."""
+        raise NotImplementedError
+
+
+class Windows(Batches):
+    """Batches of windows moved at random: waves (B, S + 1, N), the mixture last."""
+
+    def example(self, index: int, rng: np.random.Generator) -> Tensor:
+        """Return one window's waves (S + 1, N)."""
         shift = int(rng.integers(-LARGEST_SHIFT, LARGEST_SHIFT))
         return self.segments[index].read(shift)
