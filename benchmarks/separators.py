@@ -50,8 +50,8 @@ def prepare(folder: Path, seconds: float, sources: int) -> None:
 def with_demucs(folder: Path, threads: int) -> None:
     """Separate as the reference does."""
     import torch
-    from demucs.apply import apply_model
     from demucs import states
+    from demucs.apply import apply_model
 
     torch.set_num_threads(threads)
     load: Any = states.load_model

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bandmate_export import parity
-from bandmate_export.bundle import CARD, About, write_graphs, write_manifest
+from bandmate_export.bundle import CARD, PARITY, About, write_graphs, write_manifest
 from bandmate_export.card import read_card, write_card
 from bandmate_export.networks import KINDS, Networks, read_networks
 from bandmate_export.notes.networks import (
@@ -28,7 +28,6 @@ from bandmate_server.model.bundle import Bundle, find_bundle, load_bundle
 from bandmate_server.options import ETA, GUIDANCE, STEPS
 from bandmate_training.exit_status import exit_status
 
-PARITY = "parity.json"
 DEFAULTS = {option.name: option for option in (STEPS, GUIDANCE, ETA)}
 EXAMPLES = """examples:
   bandmate-export runs/*/checkpoint.pt --out mini --half --card card.json

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bandmate_export import parity
 from bandmate_export.bundle import About
 from bandmate_export.paper.networks import read_paper_networks
-from bandmate_export.paper_bundle import CASES, DEFAULTS, write_paper
+from bandmate_export.published.paper_bundle import CASES, DEFAULTS, write_paper
 from bandmate_export.staging import check_target, staged
 from bandmate_export.weights import Precision
 from bandmate_training.exit_status import exit_status

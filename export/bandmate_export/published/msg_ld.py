@@ -9,8 +9,8 @@ import logging
 
 from bandmate_export.bundle import About
 from bandmate_export.paper.networks import read_paper_networks
-from bandmate_export.paper_bundle import CASES, DEFAULTS, write_paper
 from bandmate_export.published.job import Job
+from bandmate_export.published.paper_bundle import CASES, DEFAULTS, write_paper
 from bandmate_export.weights import Precision
 
 logger = logging.getLogger(__name__)
