@@ -22,7 +22,7 @@ from bandmate_bridge.cli import main as bandmate
 from bandmate_export import storage
 from bandmate_export.graph import Graph
 from bandmate_export.paper.volume import DEPTH, Volume
-from bandmate_export.paper_command import main as import_checkpoint
+from bandmate_export.published.paper_command import main as import_checkpoint
 from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.diffusion.mels import POSTERIOR_DRAW
 from bandmate_server.diffusion.noise import latent_noise

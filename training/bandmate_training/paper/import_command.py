@@ -20,7 +20,7 @@ EXAMPLES = """examples:
   bandmate-train import-checkpoint msgld.ckpt --out paper
   bandmate-train import-checkpoint runs/paper/checkpoint.pt vae.ckpt hifigan.ckpt --out paper --half
 """
-EXPORT = "bandmate_export.paper_command"
+EXPORT = "bandmate_export.published.paper_command"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
