@@ -142,7 +142,7 @@ LAYERS = {
     ),
 }
 FLOORS = {"bandmate_server": 8, "bandmate_bridge": 4, "bandmate_training": 7}  # longest chains
-FLOORS |= {"bandmate_training.corpus": 9, "bandmate_export": 10}
+FLOORS |= {"bandmate_training.corpus": 9, "bandmate_export": 9}
 MOST_FLOORS = 8  # of any other folder
 MOST_MODULES = 18  # of a folder
 LARGE = {"bandmate_training.corpus"}  # one module per instrument, source and renderer
