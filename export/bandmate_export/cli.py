@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
         write_manifest(folder, manifest)
         text = write_card(manifest, networks, sections, report["card"])
         write_whole(folder / CARD, text, durable=True)
-        write_whole(folder / PARITY, f"{json.dumps(report['rows'], indent=1)}\n", durable=True)
+        write_whole(folder / parity.FILE, f"{json.dumps(report['rows'], indent=1)}\n", durable=True)
     megabytes = sum(file.stat().st_size for file in args.out.iterdir()) / 1e6
     sys.stdout.write(f"{args.out}: {args.name} {args.version}, {megabytes:.1f} MB\n")
 

@@ -24,6 +24,7 @@ from bandmate_server.spec import ModelSpec
 from bandmate_training.learning.diffusion import clean_from_velocity
 from bandmate_training.networks.mel import LogMel
 
+FILE = "parity.json"  # of a report beside the bundle
 LIMIT = 1e-4  # relative error above which nothing is exported
 SEED = 0
 

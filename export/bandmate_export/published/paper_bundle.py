@@ -51,7 +51,7 @@ def write_paper(
         manifest["training"]["parity"] = worst
         write_manifest(folder, manifest)
         lists = {"parity": [asdict(row) for row in rows]}
-        write_whole(folder / PARITY, f"{json.dumps(lists, indent=1)}\n", durable=True)
+        write_whole(folder / parity.FILE, f"{json.dumps(lists, indent=1)}\n", durable=True)
     table = f"```\n{parity.table(rows)}\n```" if rows else "Not measured."
     text = write_card(manifest, networks, {**SECTIONS, "commands": words}, table)
     write_whole(folder / CARD, text, durable=True)

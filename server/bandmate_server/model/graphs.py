@@ -15,6 +15,7 @@ from bandmate_server.spec import AnySpec, ModelSpec, WaveformSpec
 
 Shapes = dict[str, tuple[int | None, ...]]  # name -> shape; None is a dynamic axis
 GRAPHS = ("encoder", "denoiser", "decoder", "vocoder")
+LARGEST_COPIED = 1 << 30  # bytes of weights; more stay as they are on the disk
 DATA = ".data"  # behind a graph's name: the file of a large one's weights
 SEPARATOR = "separator"  # of models with masks
 
@@ -37,8 +38,8 @@ def open_session(file: Path, providers: tuple[str, ...], threads: int) -> Any:
     options.log_severity_level = 3  # Errors; a fallback becomes our own warning.
     # Spinning threads would take the cores from the renderer between two runs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if file.with_name(file.name + DATA).exists():
-        _save_memory(options)
+    data = file.with_name(file.name + DATA)
+    left_out = _save_memory(options, data.stat().st_size) if data.is_file() else []
     if providers[0] == CUDA:
         _load_libraries(onnxruntime)
     accelerator = BY_PROVIDER.get(providers[0])
@@ -52,7 +53,11 @@ def open_session(file: Path, providers: tuple[str, ...], threads: int) -> Any:
     try:
         # ONNX Runtime's own fallback would print to stdout.
         return onnxruntime.InferenceSession(
-            str(file), options, providers=with_options, enable_fallback=0
+            str(file),
+            options,
+            providers=with_options,
+            disabled_optimizers=left_out,
+            enable_fallback=0,
         )
     except Exception as error:  # Its errors share no other base.
         why = first_line(error)
@@ -74,8 +79,15 @@ def giving_back() -> Any:
     return options
 
 
-def _save_memory(options: Any) -> None:
+def _save_memory(options: Any, size: int) -> list[str]:
     """Let a large graph hold every value only as long as it is needed, and threads sleep.
+
+    Args:
+        options: of the session.
+        size: of its weights on the disk, bytes.
+
+    Returns:
+        Optimisers to leave out: those that would make 32-bit copies of very many 16-bit weights.
 
     ONNX Runtime plans to use a buffer again for the next value of the same shape, and keeps it
     until then: from the way down of a U-Net to its way up, all of them.
@@ -83,6 +95,10 @@ def _save_memory(options: Any) -> None:
     options.enable_mem_reuse = False
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if size <= LARGEST_COPIED:
+        return []
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    return ["ConstantFolding"]
 
 
 def _load_libraries(onnxruntime: Any) -> None:
