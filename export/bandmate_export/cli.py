@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bandmate_export import parity
-from bandmate_export.bundle import CARD, PARITY, About, write_graphs, write_manifest
+from bandmate_export.bundle import CARD, About, write_graphs, write_manifest
 from bandmate_export.card import read_card, write_card
 from bandmate_export.networks import KINDS, Networks, read_networks
 from bandmate_export.notes.networks import (

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bandmate_export import parity
-from bandmate_export.bundle import CARD, PARITY, About, write_graphs, write_manifest
+from bandmate_export.bundle import CARD, About, write_graphs, write_manifest
 from bandmate_export.card import write_card
 from bandmate_export.paper.networks import PaperNetworks
 from bandmate_server.files import write_whole
