@@ -141,7 +141,7 @@ def test_the_base_install_has_no_training_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     names = {line.split(">")[0].split("[")[0] for line in project["dependencies"]}
     engines = {"onnxruntime-gpu", "onnxruntime"}
-    others = {"mutagen", "numpy", "platformdirs", "portalocker", "pyloudnorm"}
+    others = {"mido", "mutagen", "numpy", "platformdirs", "portalocker", "pyloudnorm"}
     others |= {"python-osc", "soundfile", "soxr", "tqdm"}
     assert names == others | engines
 

@@ -13,11 +13,11 @@ from bandmate_training.networks.layers import ConvNeXtBlock
 
 
 def conv(g: Graph, x: str, module: nn.Module) -> str:
-    """Write a convolution in one or two dimensions."""
-    assert isinstance(module, nn.Conv1d | nn.Conv2d)
+    """Write a convolution in one or two dimensions, or a transposed one in one."""
+    assert isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d)
     assert isinstance(module.padding, tuple)
     return g.op(
-        "Conv",
+        "ConvTranspose" if module.transposed else "Conv",
         x,
         g.parameter(module, "weight"),
         g.parameter(module, "bias"),

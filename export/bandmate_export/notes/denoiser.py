@@ -12,6 +12,7 @@ from torch import Tensor
 from bandmate_export.graph import Graph
 from bandmate_export.layers import conv, level_embedding, linear, pointwise, silu
 from bandmate_export.notes.cells import packed, unpacked
+from bandmate_export.notes.keys import corrected
 from bandmate_export.weights import Precision
 from bandmate_server.model.notes.layout import SCALE, TIMBRE, note_count, packed_cells
 from bandmate_server.spec import ModelSpec
@@ -28,10 +29,9 @@ from bandmate_training.notes.networks.network import (
     MODULATIONS,
     Block,
     NoteDenoiser,
-    pack,
     positions,
-    unpack,
 )
+from bandmate_training.notes.packing import pack, unpack
 
 MOST_TOKENS = 4096  # positions that are stored: windows of over five minutes
 _EPSILON = 1e-5  # of torch's layer_norm
@@ -220,6 +220,8 @@ def _latents(g: Graph, denoiser: NoteDenoiser, found: str, noisy: str, halves: s
     odds, heights = _evidence(g, g.slice(noisy, first, middle, 2), signal, sigma, denoiser)
     odds = g.op("Add", odds, g.slice(found, first, middle, 2))
     odds = g.op("Add", odds, g.parameter(denoiser, "prior"))
+    angle = g.op("Mul", g.op("Acos", alpha), g.constant(2 / math.pi))
+    odds = corrected(g, odds, angle, denoiser.keys)
     notes = g.op("Mul", g.op("Mul", g.op("Sigmoid", odds), heights), g.constant(SCALE))
     kept = g.op("Mul", alpha, g.slice(noisy, middle, last, 2))
     timbres = g.op("Add", kept, g.op("Mul", sigma, g.slice(found, middle, last, 2)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bandmate_export.graph import Graph
 from bandmate_export.layers import conv, convnext
@@ -26,7 +26,7 @@ def decoder_graph(decoder: NoteDecoder, spec: ModelSpec, precision: Precision) -
     timbre = g.slice(flat, g.integers(channels * bands - TIMBRE), g.integers(channels * bands), 1)
     x = conv(g, g.op("Concat", notes, timbre, axis=1), decoder.entry)
     x = convnext(g, x, decoder.slow)
-    x = convnext(g, _grown(g, x, decoder.grow), decoder.fine)
+    x = convnext(g, conv(g, x, decoder.grow), decoder.fine)
     mel = g.op("Transpose", conv(g, x, decoder.exit), perm=[0, 2, 1])
     wide = g.op("Add", g.op("Mul", mel, g.constant(MEL_STD)), g.constant(MEL_MEAN))
     return g.model(
@@ -43,14 +43,3 @@ def decode(decoder: NoteDecoder, latent: Tensor) -> Tensor:
     frames = torch.cat([notes, flat[:, -TIMBRE:]], 1)
     shape = (latent.shape[1], latent.shape[3])
     return decoder(frames.unflatten(1, shape).transpose(2, 3))
-
-
-def _grown(g: Graph, x: str, module: nn.ConvTranspose1d) -> str:
-    return g.op(
-        "ConvTranspose",
-        x,
-        g.parameter(module, "weight"),
-        g.parameter(module, "bias"),
-        kernel_shape=list(module.kernel_size),
-        strides=list(module.stride),
-    )

@@ -18,7 +18,7 @@ def vocoder_graph(vocoder: Vocoder, spec: ModelSpec, precision: Precision) -> on
     x = conv(g, g.op("Transpose", "log_mel", perm=[0, 2, 1]), vocoder.entry)
     per_stage = len(vocoder.config.kernels)
     for stage, upsample in enumerate(vocoder.upsample):
-        x = _transposed(g, g.op("LeakyRelu", x, alpha=SLOPE), upsample)
+        x = conv(g, g.op("LeakyRelu", x, alpha=SLOPE), upsample)
         blocks = vocoder.blocks[stage * per_stage : (stage + 1) * per_stage]
         total = ""
         for block in blocks:
@@ -36,17 +36,3 @@ def _block(g: Graph, x: str, block: nn.Module) -> str:
         h = conv(g, g.op("LeakyRelu", x, alpha=SLOPE), first)
         x = g.op("Add", x, conv(g, g.op("LeakyRelu", h, alpha=SLOPE), second))
     return x
-
-
-def _transposed(g: Graph, x: str, module: nn.Module) -> str:
-    assert isinstance(module, nn.ConvTranspose1d)
-    assert isinstance(module.padding, tuple)
-    return g.op(
-        "ConvTranspose",
-        x,
-        g.parameter(module, "weight"),
-        g.parameter(module, "bias"),
-        kernel_shape=list(module.kernel_size),
-        strides=list(module.stride),
-        pads=list(module.padding) * 2,
-    )

@@ -16,7 +16,7 @@ from bandmate_bridge.terminal.progress_bar import progress_bar
 from bandmate_server import open_model
 from bandmate_server.errors import AudioError, SettingsError
 from bandmate_server.model.bundle import read_spec
-from bandmate_server.model.library.choice import model_for
+from bandmate_server.model.library.choice import check_task, model_for
 from bandmate_server.option_arguments import given
 from bandmate_server.options import options_of
 from bandmate_server.parts.files import write_part
@@ -71,7 +71,9 @@ def _task(
     Raises:
         SettingsError: if the command makes no sense.
     """
-    stems = read_spec(model).stems
+    spec = read_spec(model)
+    check_task(spec.name, spec, options.command)
+    stems = spec.stems
     chosen, found = read_subject(options, stems)
     for role, paths in found.items():
         if len(paths) > 1:

@@ -73,7 +73,7 @@ def test_the_commands_shown_train_all_networks(
             continue
         names.add(words[0])
         if words[0] == "evaluate":  # a table of one song's parts is none
-            assert parser().parse_args(words).table == ["parts"]
+            assert parser().parse_args(words).tables == ["parts"]
             continue
         more = SMALL.get(words[0], TRAINING)
         assert main([*words, *more, *(["--steps", "4"] if "--resume" in words else [])]) == 0

@@ -23,7 +23,8 @@ from bandmate_training.notes.evidence import height_shares, heights
 from bandmate_training.notes.learning.objective import sounding_logits, stem_entropies, surprise
 from bandmate_training.notes.learning.takes import add_part, compare_takes
 from bandmate_training.notes.learning.task import NoteTask, activity, checks, mixtures
-from bandmate_training.notes.networks.network import Guess, NoteDenoiser, pack, unpack
+from bandmate_training.notes.networks.network import Guess, NoteDenoiser
+from bandmate_training.notes.packing import pack, unpack
 from bandmate_training.notes.songs import NoteSong, play_song
 
 TINY = NoteDenoiserConfig(width=32, blocks=2, head_width=16, expansion=2)
@@ -221,3 +222,26 @@ def test_a_sampled_part_has_the_cells_of_its_stem_and_follows_the_seed(examples:
     figures = compare_takes(model, examples[:2].float())
     assert {f"density_{stem}" for stem in STEMS} >= {k for k in figures if "density" in k}
     assert 0 <= figures["harmony_true_guitar"] <= 1
+
+
+def test_keys_are_corrected_alike_and_by_what_is_near(task: NoteTask) -> None:
+    keys = task.model.keys
+    torch.nn.init.normal_(keys.exit.weight)
+    logits, angle = torch.full((1, FRAMES, layout.note_count()), -6.0), torch.tensor([0.4])
+    onset = torch.from_numpy(layout.packed_cells()[: layout.note_count()] % layout.CELLS)
+    with torch.no_grad():
+        still = keys(logits, angle)
+        played = []
+        for key in (20, 25):
+            sounding = logits.clone()
+            sounding[0, 30, onset == key] = 5.0
+            played.append((keys(sounding, angle) - still)[0])
+    for change, key in zip(played, (20, 25), strict=True):
+        assert not change[:, (onset != key)].any() and not change[:8].any()
+        assert change[:, onset == key].abs().max() > 1e-3
+    torch.testing.assert_close(*(c[:, onset == k] for c, k in zip(played, (20, 25), strict=True)))
+
+
+def test_the_correction_starts_as_none(task: NoteTask) -> None:
+    logits = torch.randn(2, FRAMES, layout.note_count())
+    assert not task.model.keys(logits, torch.rand(2)).any()

@@ -53,7 +53,6 @@ def bandmate(tmp_path: Path) -> Run:
 
 @pytest.mark.slow
 def test_one_name_stands_for_two_models(bandmate: Run, files: Path, tmp_path: Path) -> None:
-    pytest.importorskip("bandmate_export.published.msg_ld")
     for name in ("msg-ld", "msg-ld-arrange"):
         got = bandmate("models", "get", name, "--from", files, "--json")
         assert got["model"]["licence"] == "non-commercial"

@@ -14,6 +14,7 @@ class NoteDenoiserConfig:
     head_width: int = 64
     expansion: int = 4
     group: int = 2  # frames in a token
+    keys_width: int = 96  # channels of what a key does before and after
 
 
 @dataclass(frozen=True)

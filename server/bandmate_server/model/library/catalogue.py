@@ -74,7 +74,8 @@ class PublishedModel:
     code_licence, weights_licence: a short name, or UNKNOWN.
     licence_note: who says so, or what else is to be known.
     disk_mb: of the installed bundle, about.
-    memory_gb: that a separation or a part takes at its peak, about.
+    memory_gb: that a separation or a part takes at its peak, about: measured for `mini` and
+        HTDemucs on random weights of full size, an estimate for the others.
     speed: its class on a processor.
     """
 

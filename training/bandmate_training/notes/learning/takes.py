@@ -13,7 +13,8 @@ from bandmate_server.spec import STEMS
 from bandmate_training.networks.layers import autocast
 from bandmate_training.notes.diffusion import sample, scaled, unscaled
 from bandmate_training.notes.learning.figures import harmony, notes_per_second
-from bandmate_training.notes.networks.network import KINDS, NoteDenoiser, pack, unpack
+from bandmate_training.notes.networks.network import KINDS, NoteDenoiser
+from bandmate_training.notes.packing import pack, unpack
 
 STEPS = 8
 GUIDANCE = 2.0

@@ -25,7 +25,8 @@ from bandmate_training.notes.learning.objective import (
     surprise,
 )
 from bandmate_training.notes.learning.takes import compare_takes
-from bandmate_training.notes.networks.network import KINDS, Guess, NoteDenoiser, pack
+from bandmate_training.notes.networks.network import KINDS, Guess, NoteDenoiser
+from bandmate_training.notes.packing import pack
 
 TOLD = 0.7  # share of stems of which it is said how busy they are
 CHECKED_LEVELS = (0.5, 0.999)  # of the schedule, in validation

@@ -15,24 +15,11 @@ from bandmate_training.networks.layers import level_embedding
 from bandmate_training.notes.config import NoteDenoiserConfig
 from bandmate_training.notes.evidence import STEPS as HEIGHTS
 from bandmate_training.notes.evidence import evidence
+from bandmate_training.notes.networks.keys import KeyCorrection
 
 KINDS = 2  # of mixtures: full, backing; neither set means absent
 MODULATIONS = 6  # shift, scale and gate, twice a block
 _TAPS = 5  # tokens that the convolution in front of attention sees
-
-
-def pack(latents: Tensor) -> Tensor:
-    """Return the cells that are in use (B, T, P) of stems' latents (B, S, C, T, F)."""
-    cells = torch.from_numpy(packed_cells())
-    return latents.permute(0, 3, 1, 2, 4).flatten(2)[..., cells]
-
-
-def unpack(values: Tensor) -> Tensor:
-    """Return stems' latents (B, S, C, T, F) of packed values (B, T, P), zeros elsewhere."""
-    batch, time, _ = values.shape
-    flat = values.new_zeros(batch, time, len(STEMS) * 2 * CELLS)
-    flat[..., torch.from_numpy(packed_cells())] = values
-    return flat.unflatten(2, (len(STEMS), 2, CELLS)).permute(0, 2, 3, 1, 4)
 
 
 class Block(nn.Module):
@@ -145,6 +132,7 @@ class NoteDenoiser(nn.Module):
         self.modulation = nn.Linear(width, MODULATIONS * width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.exit = nn.Linear(width, config.group * packed)
+        self.keys = KeyCorrection(config.keys_width)
         for layer in (self.modulation, self.exit):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -190,4 +178,5 @@ class NoteDenoiser(nn.Module):
         with torch.no_grad():
             odds, heights = evidence(x[..., :count], SCALE * alpha, sigma, self.shares)
         timbres = alpha * x[..., count:] + sigma * found[..., count:]
-        return Guess(found[..., :count] + self.prior + odds, heights, timbres)
+        odds = found[..., :count] + self.prior + odds
+        return Guess(odds + self.keys(odds, angle), heights, timbres)
