@@ -22,7 +22,7 @@ from bandmate_server.model.bundle import MANIFEST
 from bandmate_server.model.graphs import graph_names
 
 AnyNetworks = Networks | NoteNetworks | PaperNetworks
-CARD, PARITY = "MODEL_CARD.md", "parity.json"
+CARD = "MODEL_CARD.md"
 LICENCE = "MIT"
 CONSISTENCY_ROUNDS = 2  # of our own vocoder's waves; the published one's stay as they are
 MASK_SPEEDS = (1.0, 0.93, 1.07)  # more than three bring less than they cost
