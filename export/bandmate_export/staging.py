@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bandmate_server.errors import OutputError
+from bandmate_server.files import replace_folder
 from bandmate_server.model.bundle import MANIFEST
 
 
@@ -40,12 +41,8 @@ def staged(out: Path, force: bool) -> Iterator[Path]:
     try:
         fresh.mkdir(parents=True)
         yield fresh
-        if out.exists():
-            out.replace(old)
-        fresh.replace(out)
+        replace_folder(fresh, out, old)
     except OSError as error:
-        if old.exists() and not out.exists():
-            old.replace(out)
         raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

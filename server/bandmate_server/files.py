@@ -96,6 +96,22 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def replace_folder(made: Path, place: Path, aside: Path) -> None:
+    """Put a folder in its place; what is there goes aside first, and back if that fails.
+
+    Raises:
+        OSError: if it cannot be moved.
+    """
+    try:
+        if place.exists():
+            place.replace(aside)
+        made.replace(place)
+    except OSError:
+        if aside.exists() and not place.exists():
+            aside.replace(place)
+        raise
+
+
 def sync_to_disk(path: Path) -> None:
     """Put a file's content, or a folder's entries where the system can, on the disk."""
     if path.is_dir() and os.name != "posix":

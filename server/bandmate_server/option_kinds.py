@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -218,6 +219,9 @@ class Stems(Kind):
         return tuple(word for word in words if word)
 
 
+LIKE_A_STEM = 0.65  # below, a word is another instrument and no slip of the pen
+
+
 def known_stem(text: str, known: tuple[str, ...]) -> str:
     """Return the name that a word of a command line is.
 
@@ -227,13 +231,13 @@ def known_stem(text: str, known: tuple[str, ...]) -> str:
     name = text.strip().lower()
     if name in known:
         return name
-    hint = meant(name, known)
+    hint = meant(name, known, LIKE_A_STEM)
     raise SettingsError(f"unknown stem {shown(name)}: {hint}There are {', '.join(known)}")
 
 
-def meant(name: str, known: tuple[str, ...]) -> str:
-    """Return a hint at the known stem that a name is most like, or ""."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.65)
+def meant(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """Return a hint at the most similar known name, of at least a likeness (0 to 1), or ""."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
     return f"did you mean {near[0]}? " if near else ""
 
 

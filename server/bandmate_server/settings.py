@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from bandmate_server.errors import SettingsError
-from bandmate_server.option_kinds import Stems, meant, shown
+from bandmate_server.option_kinds import LIKE_A_STEM, Stems, meant, shown
 from bandmate_server.options import (
     FORMAT,
     MAX_SEED,
@@ -208,9 +208,8 @@ def check_stems(wanted: Sequence[str] | None, known: tuple[str, ...], other: str
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:
-    return (
-        f"unknown stem {shown(name)}: {meant(str(name), known)}this model knows {', '.join(known)}"
-    )
+    hint = meant(str(name), known, LIKE_A_STEM)
+    return f"unknown stem {shown(name)}: {hint}this model knows {', '.join(known)}"
 
 
 def read_fields(chosen: Any, *tasks: Task) -> None:

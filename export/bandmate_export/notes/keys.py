@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from bandmate_export.graph import Graph
 from bandmate_export.layers import conv
@@ -16,6 +17,7 @@ from bandmate_training.notes.networks.keys import (
     KeyCorrection,
 )
 
+Cells = npt.NDArray[np.int64]
 _PLANES = 2
 _KEYS = len(PITCHED) * _PLANES * PITCHES  # of a frame
 
@@ -54,17 +56,18 @@ def corrected(g: Graph, odds: str, angle: str, keys: KeyCorrection) -> str:
     return g.op("Add", odds, g.op("Gather", h, g.constant(back, np.int64), axis=2))
 
 
-def _places() -> tuple[np.ndarray, np.ndarray]:
+def _places() -> tuple[Cells, Cells]:
     """Return where each key lies among packed notes, and each of these among the keys.
 
     What is not there lies one past the end.
     """
     packed = packed_cells()[: note_count()]
     grid = np.array(PITCHED)[:, None, None] * _PLANES + np.arange(_PLANES)[:, None]
-    cells = (grid * CELLS + np.arange(PITCHES)).ravel()
-    places, back = np.full(_KEYS, len(packed)), np.full(len(packed), _KEYS)
-    for key, cell in enumerate(cells):
-        (found,) = np.nonzero(packed == cell)
-        places[key : key + len(found)] = found
-        back[found] = key
-    return places, back
+    keys = (grid * CELLS + np.arange(PITCHES)).ravel()
+    return _found(keys, packed), _found(packed, keys)
+
+
+def _found(cells: Cells, among: Cells) -> Cells:
+    """Return the place of each cell among others, or one past their end."""
+    place = {int(cell): index for index, cell in enumerate(among)}
+    return np.array([place.get(int(cell), len(among)) for cell in cells])

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bandmate_server.errors import BundleError, OutputError
+from bandmate_server.files import replace_folder
 from bandmate_server.model.bundle import (
     bundle_folders,
     list_bundles,
@@ -164,11 +165,7 @@ def _staging() -> Iterator[Path]:
 def _moved(made: Path, target: Path, old: Path) -> Path:
     """Put a model in its place, with the one that is there moved away first."""
     try:
-        if target.exists():
-            target.replace(old)
-        made.replace(target)
+        replace_folder(made, target, old)
     except OSError as error:
-        if old.exists() and not target.exists():
-            old.replace(target)
         raise OutputError(f"cannot write {target}: {error.strerror}") from error
     return target

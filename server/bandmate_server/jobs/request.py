@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from typing import Any
 
 from bandmate_server.errors import RequestError, SettingsError
-from bandmate_server.option_kinds import Whole
+from bandmate_server.option_kinds import Whole, meant
 from bandmate_server.options import (
     END,
     MAX_POSITION,
@@ -209,9 +208,7 @@ def read_options(task: Task, text: str) -> dict[str, Any]:
     rows, options = options_of(task, "osc"), {}
     for name, value in read_object(text, "options").items():
         if name not in rows:
-            near = difflib.get_close_matches(name, rows, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            known = ", ".join(rows)
+            hint, known = meant(name, rows), ", ".join(rows)
             raise RequestError(400, f"unknown option {name[:80]!r}: {hint}There are {known}")
         if value is not None:
             options[name] = rows[name].read(value)

@@ -138,11 +138,7 @@ def write_part(
     out_dir, monitor = read_path("out_dir", out_dir), Monitor(progress, cancel, STAGES)
     paths = {name: read_path(name, path) for name, path in given.items()}
     with ExitStack() as stack:
-        scratch = scratch_folder(out_dir)
-        files = {
-            name: stack.enter_context(FileSource(path, scratch=scratch, report=monitor.reading))
-            for name, path in paths.items()
-        }
+        files = open_files(stack, paths, out_dir, monitor)
         part = Part(model, files, task, chosen, monitor)
         inputs = [{"stem": name} | describe_input(files[name], paths[name]) for name in files]
         notes = [note for file in files.values() for note in file.notes]
@@ -157,6 +153,17 @@ def write_part(
             began = time.perf_counter()
     monitor.report("write", 1.0)
     return results
+
+
+def open_files(
+    stack: ExitStack, paths: Mapping[str, Path], out_dir: Path, monitor: Monitor
+) -> dict[str, FileSource]:
+    """Open what is given; coded audio is decoded on the disk that the results go to."""
+    scratch = scratch_folder(out_dir)
+    return {
+        name: stack.enter_context(FileSource(path, scratch=scratch, report=monitor.reading))
+        for name, path in paths.items()
+    }
 
 
 def _places(part: Part, out_dir: Path) -> list[Path]:

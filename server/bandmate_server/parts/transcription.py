@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from bandmate_server.audio.sources import FileSource
 from bandmate_server.audio.windows import Region, plan_windows
 from bandmate_server.errors import RegionError, SettingsError
 from bandmate_server.model.model import Model
@@ -18,10 +17,11 @@ from bandmate_server.model.notes.score import Score, read_score, silent_score
 from bandmate_server.model.opening import AnyModel, latent_model
 from bandmate_server.options import FORCE, MAX_SECONDS
 from bandmate_server.parts.context import ContextAudio, align_sources, encode_windows, read_context
+from bandmate_server.parts.files import open_files
 from bandmate_server.parts.part import OVERLAP
 from bandmate_server.parts.timeline import Timeline
 from bandmate_server.progress import Cancel, Monitor, Progress
-from bandmate_server.results.folder import ResultFolder, scratch_folder
+from bandmate_server.results.folder import ResultFolder
 from bandmate_server.results.result import Result
 from bandmate_server.results.writer import describe_input, describe_job, describe_model
 from bandmate_server.settings import check_names, read_path
@@ -66,11 +66,7 @@ def transcribe_files(
     midi = {name: f"{name}.mid" for name in paths}
     with ExitStack() as stack:
         place = stack.enter_context(ResultFolder(out, [*midi.values()], FORCE.read(force), 0))
-        scratch = scratch_folder(out)
-        files = {
-            name: stack.enter_context(FileSource(path, scratch=scratch, report=monitor.reading))
-            for name, path in paths.items()
-        }
+        files = open_files(stack, paths, out, monitor)
         session = align_sources(files)
         score, seconds = _transcribed(latents, session, monitor), session.frames / session.rate
         for name, file in midi.items():

@@ -10,12 +10,12 @@ facebookresearch/demucs, issues 327 and 508; the model card of huggingface.co/Ki
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from bandmate_server.errors import BundleError
+from bandmate_server.option_kinds import meant
 from bandmate_server.options import PARTS, TASKS, Task
 from bandmate_server.spec import STEMS
 
@@ -282,6 +282,4 @@ def find_published(name: str) -> PublishedModel:
         return rows[name]
     if name in {row.name for row in CATALOGUE}:
         raise BundleError(f"{name} comes with bandmate: there is nothing to get")
-    near = difflib.get_close_matches(name, rows, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise BundleError(f"no model {name!r} to get: {hint}There are {', '.join(rows)}")
+    raise BundleError(f"no model {name!r} to get: {meant(name, rows)}There are {', '.join(rows)}")

@@ -27,7 +27,7 @@ def model_for(task: Task, named: str | None = None) -> str:
     """
     name = named or read_preferences().get(f"model.{task}", USUAL_MODEL)
     other = ARRANGING.get(name)
-    return other if other in list_bundles() and other and task in ADDING else name
+    return other if other and task in ADDING and other in list_bundles() else name
 
 
 def models_by_task(named: str | None = None) -> dict[Task, str]:

@@ -9,7 +9,6 @@ runs takes what was chosen since.
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from pathlib import Path
@@ -18,7 +17,7 @@ import platformdirs
 
 from bandmate_server.errors import OutputError, SettingsError
 from bandmate_server.files import write_whole
-from bandmate_server.option_kinds import shown
+from bandmate_server.option_kinds import meant, shown
 from bandmate_server.options import TASKS
 
 HEADER = "# Written by `bandmate config set`; comments are not kept.\n"
@@ -96,9 +95,7 @@ def check_key(key: str) -> str:
     """
     if key in KEYS:
         return key
-    near = difflib.get_close_matches(key, KEYS, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise SettingsError(f"unknown key {shown(key)}: {hint}There are {', '.join(KEYS)}")
+    raise SettingsError(f"unknown key {shown(key)}: {meant(key, KEYS)}There are {', '.join(KEYS)}")
 
 
 def _checked(key: str, value: object) -> str:
