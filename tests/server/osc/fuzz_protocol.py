@@ -7,6 +7,7 @@ error, and the input that made it, if anything but a named error comes out.
 `test_fuzzing.py` runs it for a moment.
 """
 
+import resource
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ with atheris.instrument_imports(include=["bandmate_server"]):
     from bandmate_server.spec import STEMS
 
 MAX_ERROR = 1000  # characters
+MAX_MEMORY = 2 << 30  # bytes of address space; a packet that wants more ends in MemoryError
 
 
 def receive(packet: bytes) -> None:
@@ -78,12 +80,17 @@ def seeds() -> list[bytes]:
 
 
 def main() -> None:
-    """Run libFuzzer on the command line's options."""
+    """Run libFuzzer on the command line's options.
+
+    Its own limit of memory is off: it reads the peak of the resident set, which Linux hands on from
+    the process that starts this one.
+    """
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     corpus = Path("fuzz-corpus")
     corpus.mkdir(exist_ok=True)
     for number, packet in enumerate(seeds()):
         (corpus / f"seed-{number}").write_bytes(packet)
-    atheris.Setup([*sys.argv, str(corpus)], run_one)
+    atheris.Setup([*sys.argv, "-rss_limit_mb=0", str(corpus)], run_one)
     atheris.Fuzz()
 
 
