@@ -264,6 +264,21 @@ def test_pieces_of_the_kit_are_corrected_each_by_its_own(task: NoteTask) -> None
     assert changed[snare].all() and int(changed.sum()) == 2
 
 
+def test_keys_see_when_the_kit_is_struck(task: NoteTask) -> None:
+    local = LocalNetwork(1, 16, 1)
+    for layer in (local.keys.exit, local.keys.around):
+        torch.nn.init.normal_(layer.weight)
+    count = layout.note_count()
+    kick = np.nonzero(layout.packed_stems()[:count] == STEMS.index("drums"))[0][0]
+    logits = torch.full((1, FRAMES, count), -6.0)
+    struck = logits.clone()
+    struck[0, 40, kick] = 6.0
+    with torch.no_grad():
+        quiet, loud = (local([each], torch.tensor([0.4]))[0] for each in (logits, struck))
+    changed = (quiet - loud).abs()[:, layout.packed_stems()[:count] == STEMS.index("bass")]
+    assert changed[40].min() > 0 and not changed[:8].any()
+
+
 def test_corrections_start_as_none(task: NoteTask) -> None:
     logits = [torch.randn(2, FRAMES, layout.note_count())] * 3
     assert not LocalNetwork(3, 16, 1)(logits, torch.rand(2)).any()
