@@ -278,8 +278,9 @@ def test_what_cannot_be_written_down_is_named(
 
 
 def test_a_model_without_notes_cannot_write_them_down(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (given, *_) = played(tmp_path).values()
-    assert bandmate(["transcribe", str(given), "--out", str(tmp_path / "out"), "--model=mini"]) == 2
-    assert "mini does not know notes" in capsys.readouterr().err
+    line = ["transcribe", str(given), "--out", str(tmp_path / "out"), "--model", str(fake_bundle)]
+    assert bandmate(line) == 2
+    assert "fake does not know notes" in capsys.readouterr().err

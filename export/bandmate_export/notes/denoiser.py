@@ -12,9 +12,9 @@ from torch import Tensor
 from bandmate_export.graph import Graph
 from bandmate_export.layers import conv, level_embedding, linear, pointwise, silu
 from bandmate_export.notes.cells import packed, unpacked
-from bandmate_export.notes.keys import corrected
+from bandmate_export.notes.rows import correction
 from bandmate_export.weights import Precision
-from bandmate_server.model.notes.layout import SCALE, TIMBRE, note_count, packed_cells
+from bandmate_server.model.notes.layout import SCALE, TIMBRE, note_count, packed_cells, packed_stems
 from bandmate_server.spec import ModelSpec
 from bandmate_training.notes.diffusion import angle_of, scaled
 from bandmate_training.notes.evidence import (
@@ -25,7 +25,9 @@ from bandmate_training.notes.evidence import (
     heights,
 )
 from bandmate_training.notes.networks.network import (
+    HEARD,
     KINDS,
+    KNOWN_ODDS,
     MODULATIONS,
     Block,
     NoteDenoiser,
@@ -47,9 +49,19 @@ def denoiser_graph(
     """
     g = Graph("denoiser", "denoiser", denoiser, precision)
     halves = g.length("guidance", 0)
+    count, total = note_count(), len(packed_cells())
     noisy = packed(g, _joined(g, _over(g, "x", halves), spec), spec)
+    notes, timbres = _part(g, noisy, 0, count), _part(g, noisy, count, total)
     known = packed(g, _joined(g, "known", spec), spec)
-    frames = [noisy, known, _mixture(g, spec), _mask(g, spec)]
+    mask = _mask(g, spec)
+    alpha, sigma = (_column(g, name, halves) for name in ("alpha", "sigma"))
+    angle = g.op("Mul", g.op("Acos", alpha), g.constant(2 / math.pi))
+    seen, heights = _seen(g, notes, known, mask, (alpha, sigma), denoiser)
+    prior = g.op("Expand", g.parameter(denoiser, "prior"), g.op("Shape", seen))
+    near = g.op("Add", g.op("Add", prior, seen),
+                correction(g, [prior, seen], angle, denoiser.before))  # fmt: skip
+    expected = _expected(g, near, heights)
+    frames = [expected, timbres, known, _mixture(g, spec), mask]
     tokens = g.reshape(g.op("Concat", *frames, axis=2), 0, -1, denoiser.entry.in_features)
     state = _state(g, denoiser, halves)
     modulation = g.reshape(linear(g, state, denoiser.modulation), 0, MODULATIONS, denoiser.width)
@@ -58,8 +70,14 @@ def denoiser_graph(
     for block in denoiser.blocks:
         assert isinstance(block, Block)
         h = _block(g, h, modulation, rotation, block)
-    found = g.reshape(pointwise(g, _norm(g, h), denoiser.exit), 0, -1, len(packed_cells()))
-    x0 = _guided(g, unpacked(g, _latents(g, denoiser, found, noisy, halves), spec), halves)
+    found = g.reshape(pointwise(g, _norm(g, h), denoiser.exit), 0, -1, total)
+    context = _part(g, found, 0, count)
+    odds = g.op("Add", g.op("Add", near, context),
+                correction(g, [near, seen, context], angle, denoiser.after))  # fmt: skip
+    kept = g.op("Mul", alpha, timbres)
+    timbres = g.op("Add", kept, g.op("Mul", sigma, _part(g, found, count, total)))
+    clean = g.op("Concat", _expected(g, odds, heights), timbres, axis=2)
+    x0 = _guided(g, unpacked(g, clean, spec), halves)
     latents = ("B", len(spec.stems), spec.latent_channels, "T", spec.latent_bands)
     one = (spec.latent_channels, "T", spec.latent_bands)
     return g.model(
@@ -211,21 +229,28 @@ def _rotated(g: Graph, x: str, rotation: tuple[str, str]) -> str:
     return g.op("Concat", first, second, axis=3)
 
 
-def _latents(g: Graph, denoiser: NoteDenoiser, found: str, noisy: str, halves: str) -> str:
-    """Write scaled packed latents (G B, T, P): what was found, with what noisy values say."""
-    count, total = note_count(), len(packed_cells())
-    alpha, sigma = (_column(g, name, halves) for name in ("alpha", "sigma"))
-    first, middle, last = g.integers(0), g.integers(count), g.integers(total)
+def _part(g: Graph, values: str, first: int, last: int) -> str:
+    return g.slice(values, g.integers(first), g.integers(last), 2)
+
+
+def _expected(g: Graph, odds: str, heights: str) -> str:
+    """Write the expected scaled heights of notes."""
+    return g.op("Mul", g.op("Mul", g.op("Sigmoid", odds), heights), g.constant(SCALE))
+
+
+def _seen(
+    g: Graph, notes: str, known: str, mask: str, noise: tuple[str, str], denoiser: NoteDenoiser
+) -> tuple[str, str]:
+    """Write what noisy and given values say of cells: logits, and heights if they sound."""
+    alpha, sigma = noise
+    count = note_count()
     signal = g.op("Mul", alpha, g.constant(SCALE))
-    odds, heights = _evidence(g, g.slice(noisy, first, middle, 2), signal, sigma, denoiser)
-    odds = g.op("Add", odds, g.slice(found, first, middle, 2))
-    odds = g.op("Add", odds, g.parameter(denoiser, "prior"))
-    angle = g.op("Mul", g.op("Acos", alpha), g.constant(2 / math.pi))
-    odds = corrected(g, odds, angle, denoiser.keys)
-    notes = g.op("Mul", g.op("Mul", g.op("Sigmoid", odds), heights), g.constant(SCALE))
-    kept = g.op("Mul", alpha, g.slice(noisy, middle, last, 2))
-    timbres = g.op("Add", kept, g.op("Mul", sigma, g.slice(found, middle, last, 2)))
-    return g.op("Concat", notes, timbres, axis=2)
+    odds, heights = _evidence(g, notes, signal, sigma, denoiser)
+    of_stem = g.constant(packed_stems()[:count], np.int64)
+    given = g.op("Greater", g.op("Gather", mask, of_stem, axis=2), g.constant(0.0))
+    heard = g.op("Greater", _part(g, known, 0, count), g.constant(HEARD))
+    told = g.op("Where", heard, g.constant(KNOWN_ODDS), g.constant(-KNOWN_ODDS))
+    return g.op("Where", given, told, odds), heights
 
 
 def _column(g: Graph, name: str, halves: str) -> str:

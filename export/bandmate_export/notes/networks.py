@@ -35,7 +35,7 @@ from bandmate_training.notes.networks.transcriber import Transcriber
 
 Reference = Callable[[dict[str, Tensor]], Sequence[Tensor]]
 KINDS = ("note-encoder", "note-denoiser", "note-decoder")
-PART_DEFAULTS = {"steps": 25, "solver": "ddim", "guidance": 2.0, "eta": 0.0, "drafts": 5}
+PART_DEFAULTS = {"steps": 12, "solver": "ddim", "guidance": 2.0, "eta": 0.0, "drafts": 3}
 STORED = ("encoder", "denoiser", "decoder", "separator", "vocoder")
 
 

@@ -63,7 +63,7 @@ def test_far_values_stay_finite() -> None:
 
 def test_height_shares_are_counted_by_kind() -> None:
     notes = torch.zeros(10, note_count())
-    sustain = torch.from_numpy(cell_kinds() == 2)
+    sustain = torch.from_numpy(cell_kinds() >= 2)
     notes[:, sustain] = 1.0
     notes[0, ~sustain] = 0.5
     found = height_shares(notes)

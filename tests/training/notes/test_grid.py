@@ -58,12 +58,14 @@ def test_folded_pitches_are_in_range_and_of_the_same_class(notes: Notes, stem: s
     np.testing.assert_array_equal(moved[:, 2] % 12, notes[:, 2] % 12)
 
 
-def test_every_piece_of_the_kit_comes_back_as_its_own_key() -> None:
-    rows = [(0.2 + k, 0.3 + k, key, 100) for k, key in enumerate(layout.KEY_OF_PIECE[:3])]
+@pytest.mark.parametrize("heard", [False, True])
+def test_every_piece_of_the_kit_comes_back_as_its_own_key(heard: bool) -> None:
+    rows = [(0.2 + 1.01 * k, 0.3 + k, key, 100) for k, key in enumerate(layout.KEY_OF_PIECE[:3])]
     notes = as_notes([(a, b, key, loud) for a, b, key, loud in rows])
-    found = reading.notes_of(grid.planes(notes, FRAMES, "drums"), "drums", grid.FRAME)
+    found = reading.notes_of(grid.planes(notes, FRAMES, "drums", heard), "drums", grid.FRAME)
     np.testing.assert_array_equal(found[:, 2], layout.KEY_OF_PIECE[:3])
     np.testing.assert_allclose(found[:, 0], notes[:, 0], atol=1e-3)
+    np.testing.assert_allclose(found[:, 3], notes[:, 3], atol=0.1)
 
 
 def test_a_key_struck_again_ends_the_note_before() -> None:

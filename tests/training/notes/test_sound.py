@@ -96,16 +96,17 @@ def test_training_lowers_the_error_and_resumes_exactly(data: PlayedStems, tmp_pa
     torch.manual_seed(0)
     before = SoundTask(NOTES, TINY, data[100])
     errors = before.validate(before.model.eval())
-    trained = train("whole", 50)
+    trained = train("whole", 80)
     train("parted", 11)
-    train("parted", 50, resume=True)
+    train("parted", 80, resume=True)
     whole, parted = (
         read_checkpoint(tmp_path / name / CHECKPOINT)["modules"]["decoder"]
         for name in ("whole", "parted")
     )
     assert all(torch.equal(whole[name], parted[name]) for name in whole)
     after = trained.validate(trained.model.eval())
-    assert all(after[key] < 0.9 * errors[key] for key in errors)
+    shares = {key: after[key] / errors[key] for key in errors}
+    assert max(shares.values()) < 0.9, shares
     assert (tmp_path / "whole" / "samples.png").stat().st_size > 1000
 
 

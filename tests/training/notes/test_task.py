@@ -6,6 +6,7 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -23,11 +24,14 @@ from bandmate_training.notes.evidence import height_shares, heights
 from bandmate_training.notes.learning.objective import sounding_logits, stem_entropies, surprise
 from bandmate_training.notes.learning.takes import add_part, compare_takes
 from bandmate_training.notes.learning.task import NoteTask, activity, checks, mixtures
-from bandmate_training.notes.networks.network import Guess, NoteDenoiser
+from bandmate_training.notes.networks.network import KNOWN_ODDS, Guess, NoteDenoiser
+from bandmate_training.notes.networks.rows import LocalNetwork
 from bandmate_training.notes.packing import pack, unpack
 from bandmate_training.notes.songs import NoteSong, play_song
 
-TINY = NoteDenoiserConfig(width=32, blocks=2, head_width=16, expansion=2)
+TINY = NoteDenoiserConfig(
+    width=32, blocks=2, head_width=16, expansion=2, local_width=16, local_blocks=1
+)
 FRAMES = 64
 
 
@@ -126,7 +130,8 @@ def test_given_stems_are_known_and_cost_nothing(task: NoteTask, examples: Tensor
     assert not known[..., piano].any() and known[..., ~piano].any()
     count = layout.note_count()
     odds = torch.zeros_like(made.target)[..., :count]
-    guess = Guess(odds, torch.full_like(odds, 0.5), torch.zeros_like(made.target)[..., count:])
+    timbres = torch.zeros_like(made.target)[..., count:]
+    guess = Guess(odds, torch.full_like(odds, 0.5), timbres, near=odds)
     changed = guess._replace(odds=torch.where(piano[:count], odds, 5.0))
     assert torch.allclose(task.losses(guess, made), task.losses(changed, made))
 
@@ -183,7 +188,7 @@ def test_training_lowers_the_loss_and_resumes_exactly(
     data = NoteWindows(songs[:1], 4, FRAMES, seed=0)
     examples = data[1000]
     options = TrainerOptions(
-        tmp_path / "whole", 60, steps=16, learning_rate=3e-3, warmup=1, workers=0
+        tmp_path / "whole", 60, steps=16, learning_rate=1e-3, warmup=1, workers=0
     )
 
     def train(run: TrainerOptions) -> tuple[dict[str, Tensor], NoteTask]:
@@ -225,23 +230,67 @@ def test_a_sampled_part_has_the_cells_of_its_stem_and_follows_the_seed(examples:
 
 
 def test_keys_are_corrected_alike_and_by_what_is_near(task: NoteTask) -> None:
-    keys = task.model.keys
-    torch.nn.init.normal_(keys.exit.weight)
+    local = LocalNetwork(1, 16, 1)
+    torch.nn.init.normal_(local.keys.exit.weight)
     logits, angle = torch.full((1, FRAMES, layout.note_count()), -6.0), torch.tensor([0.4])
-    onset = torch.from_numpy(layout.packed_cells()[: layout.note_count()] % layout.CELLS)
+    stems = torch.from_numpy(layout.packed_stems()[: layout.note_count()])
+    key = torch.from_numpy(layout.packed_cells()[: layout.note_count()] % layout.CELLS)
+    key = torch.where(stems == STEMS.index("drums"), -1, key)
     with torch.no_grad():
-        still = keys(logits, angle)
+        still = local([logits], angle)
         played = []
-        for key in (20, 25):
+        for number in (20, 25):
             sounding = logits.clone()
-            sounding[0, 30, onset == key] = 5.0
-            played.append((keys(sounding, angle) - still)[0])
-    for change, key in zip(played, (20, 25), strict=True):
-        assert not change[:, (onset != key)].any() and not change[:8].any()
-        assert change[:, onset == key].abs().max() > 1e-3
-    torch.testing.assert_close(*(c[:, onset == k] for c, k in zip(played, (20, 25), strict=True)))
+            sounding[0, 30, key == number] = 5.0
+            played.append((local([sounding], angle) - still)[0])
+    for change, number in zip(played, (20, 25), strict=True):
+        assert not change[:, (key != number)].any() and not change[:8].any()
+        assert change[:, key == number].abs().max() > 1e-3
+    torch.testing.assert_close(*(c[:, key == k] for c, k in zip(played, (20, 25), strict=True)))
 
 
-def test_the_correction_starts_as_none(task: NoteTask) -> None:
-    logits = torch.randn(2, FRAMES, layout.note_count())
-    assert not task.model.keys(logits, torch.rand(2)).any()
+def test_pieces_of_the_kit_are_corrected_each_by_its_own(task: NoteTask) -> None:
+    local = LocalNetwork(2, 16, 1)
+    torch.nn.init.normal_(local.drums.exit.weight)
+    count = layout.note_count()
+    pieces = torch.from_numpy(np.nonzero(layout.packed_stems()[:count] == 1)[0])
+    snare = pieces[[1, 13]]  # its onset and its moment
+    logits = torch.full((1, FRAMES, count), -6.0)
+    struck = logits.clone()
+    struck[0, 30, snare[0]] = 5.0
+    with torch.no_grad():
+        both = [local([each, logits], torch.tensor([0.4])) for each in (logits, struck)]
+    changed = (both[1] - both[0])[0].abs().amax(0) > 0
+    assert changed[snare].all() and int(changed.sum()) == 2
+
+
+def test_keys_see_when_the_kit_is_struck(task: NoteTask) -> None:
+    local = LocalNetwork(1, 16, 1)
+    for layer in (local.keys.exit, local.keys.around):
+        torch.nn.init.normal_(layer.weight)
+    count = layout.note_count()
+    kick = np.nonzero(layout.packed_stems()[:count] == STEMS.index("drums"))[0][0]
+    logits = torch.full((1, FRAMES, count), -6.0)
+    struck = logits.clone()
+    struck[0, 40, kick] = 6.0
+    with torch.no_grad():
+        quiet, loud = (local([each], torch.tensor([0.4]))[0] for each in (logits, struck))
+    changed = (quiet - loud).abs()[:, layout.packed_stems()[:count] == STEMS.index("bass")]
+    assert changed[40].min() > 0 and not changed[:8].any()
+
+
+def test_corrections_start_as_none(task: NoteTask) -> None:
+    logits = [torch.randn(2, FRAMES, layout.note_count())] * 3
+    assert not LocalNetwork(3, 16, 1)(logits, torch.rand(2)).any()
+
+
+def test_given_cells_count_as_seen(task: NoteTask) -> None:
+    count = layout.note_count()
+    x, known = torch.zeros(1, FRAMES, count), torch.zeros(1, FRAMES, len(layout.packed_cells()))
+    known[0, 3, 0] = layout.SCALE
+    mask = torch.zeros(1, FRAMES, len(STEMS))
+    mask[0, :, STEMS.index("bass")] = 1
+    seen, _ = task.model.seen(x, torch.tensor([1.0]), known, mask)
+    bass = torch.from_numpy(layout.packed_stems()[:count] == STEMS.index("bass"))
+    assert seen[0, 3, 0] == KNOWN_ODDS and seen[0, 4, 0] == -KNOWN_ODDS
+    assert seen[..., ~bass].abs().max() < 1e-3  # pure noise says nothing

@@ -14,7 +14,8 @@ class NoteDenoiserConfig:
     head_width: int = 64
     expansion: int = 4
     group: int = 2  # frames in a token
-    keys_width: int = 96  # channels of what a key does before and after
+    local_width: int = 128  # channels of what a key does before and after
+    local_blocks: int = 2
 
 
 @dataclass(frozen=True)

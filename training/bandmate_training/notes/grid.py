@@ -1,8 +1,9 @@
 """Notes to planes of onsets and sustain; `bandmate_server.model.notes.reading` goes back.
 
 Times are in seconds from the beginning of the planes; a frame is FRAME long. An onset's height
-is its velocity; it is shared by two frames so that the time between them is kept. Sustain is
-the share of the frame in which the note sounds.
+is its velocity. Sustain is the share of the frame in which the note sounds, so that an onset's
+first frame says when in it the note begins; a drum's stroke has a value for that. As they are
+heard, strokes are shared by two frames instead: a mixture has no cells for their moments.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from bandmate_server.model.notes.layout import (
     CELLS,
     DRUMS,
+    EARLIEST,
     LOWEST,
     ONSET,
     PIECE_OF_KEY,
@@ -54,10 +56,11 @@ def folded(notes: Notes, stem: str) -> Notes:
     return out
 
 
-def planes(notes: Notes, frames: int, source: str) -> FloatArray:
+def planes(notes: Notes, frames: int, source: str, heard: bool = False) -> FloatArray:
     """Return the latent planes (2, frames, CELLS) of a source's notes, heights 0 to 1.
 
-    Notes outside the window or the cells are left out.
+    Notes outside the window or the cells are left out. As they are played, or as the encoder
+    is to hear them.
     """
     out = np.zeros((2, frames, CELLS), np.float32)
     drums = source == DRUMS
@@ -66,8 +69,17 @@ def planes(notes: Notes, frames: int, source: str) -> FloatArray:
     kept = cells >= 0
     begin, end = notes[kept, 0] / FRAME, notes[kept, 1] / FRAME
     height = SOFTEST + (1 - SOFTEST) * notes[kept, 3] / 127
-    _strike(out[ONSET], cells[kept], begin, height)
-    if not drums:
+    if drums and heard:
+        _share(out[ONSET], cells[kept], begin, height)
+        return out
+    first = np.floor(begin).astype(int)
+    inside = (first >= 0) & (first < frames)
+    struck, cell = first[inside], cells[kept][inside]
+    np.maximum.at(out[ONSET], (struck, cell), height[inside])
+    if drums:
+        moment = 1 - (1 - EARLIEST) * (begin[inside] - struck)
+        np.maximum.at(out[SUSTAIN], (struck, cell - PITCHES), moment)
+    else:
         _hold(out[SUSTAIN], cells[kept], begin, end)
     return out
 
@@ -77,7 +89,7 @@ def _piece_cells(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.where(pieces >= 0, pieces + PITCHES, -1)
 
 
-def _strike(
+def _share(
     plane: FloatArray, cells: npt.NDArray[np.int64], begin: FloatArray, height: FloatArray
 ) -> None:
     """Put onsets at fractional frames into a plane (T, F)."""

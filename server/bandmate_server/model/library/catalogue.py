@@ -132,8 +132,8 @@ CATALOGUE: tuple[PublishedModel, ...] = (
         code_licence="MIT",
         weights_licence="MIT",
         licence_note="",
-        disk_mb=60,
-        memory_gb=0.7,
+        disk_mb=78,
+        memory_gb=1.1,
         speed="fast",
     ),
     PublishedModel(

@@ -1,9 +1,10 @@
 """Which cell of a note latent means what.
 
 A source's latent (C, T, F) has two planes over 100 cells. Plane 0 holds onsets: 88 pitches,
-then 12 pieces of a drum kit. Plane 1 holds the same pitches' sustain, then 12 values of timbre.
-A mixture's latent is laid out alike, so that one encoder serves stems and mixtures. Each stem
-uses some of the cells only; `packed_cells` lists them, for networks that want no others.
+then 12 pieces of a drum kit. Plane 1 holds the same pitches' sustain, then 12 values of timbre;
+that of drums, which have no sustain, says in its first cells when in its frame each piece is
+struck. A mixture's latent is laid out alike, so that one encoder serves stems and mixtures. Each
+stem uses some of the cells only; `packed_cells` lists them, for networks that want no others.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ PIECES: dict[str, tuple[int, ...]] = {
 }
 CELLS = PITCHES + len(PIECES)
 SOFTEST = 0.3  # height of the softest onset; the loudest is 1
+EARLIEST = 0.3  # least value of the moment of a stroke in its frame, at its end; 1 is at its start
 STRIKE = 0.1  # seconds, nominal length of a drum stroke
 Notes = npt.NDArray[np.float32]  # (n, 4): start and end in seconds, MIDI pitch, velocity 1..127
 PIECE_OF_KEY = {key: piece for piece, keys in enumerate(PIECES.values()) for key in keys}
@@ -49,8 +51,8 @@ KEY_OF_PIECE = tuple(keys[0] for keys in PIECES.values())
 def cells_of(stem: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the planes and cells (two arrays of one length) of a stem's notes, onsets first."""
     if stem == DRUMS:
-        cells = np.arange(PITCHES, CELLS)
-        return np.full(len(cells), ONSET), cells
+        pieces = np.arange(len(PIECES))
+        return np.repeat([ONSET, SUSTAIN], len(pieces)), np.concatenate([PITCHES + pieces, pieces])
     low, high = RANGES[stem]
     cells = np.arange(low - LOWEST, high - LOWEST + 1)
     planes = np.repeat([ONSET, SUSTAIN], len(cells))
@@ -88,10 +90,14 @@ def note_count() -> int:
 
 @cache
 def cell_kinds() -> npt.NDArray[np.int64]:
-    """Return the kind of each packed value of notes: 0 onset of a key, 1 of a drum, 2 sustain."""
-    cells = packed_cells()[: note_count()]
-    drums = cells % CELLS >= PITCHES
-    return np.where(cells // CELLS % 2 == SUSTAIN, 2, drums.astype(np.int64))
+    """Return the kind of each packed value of notes.
+
+    0 is an onset of a key, 1 of a drum, 2 sustain, 3 the moment of a stroke.
+    """
+    count = note_count()
+    drums = packed_stems()[:count] == STEMS.index(DRUMS)
+    sustain = packed_cells()[:count] // CELLS % 2 == SUSTAIN
+    return np.asarray(2 * sustain + drums, np.int64)
 
 
 @cache

@@ -1,7 +1,9 @@
 """Planes of onsets and sustain to notes: pure functions.
 
-An onset's height is its velocity; it is shared by two frames so that the time between them is
-kept. Sustain is the share of the frame in which the note sounds.
+An onset's height is its velocity. Sustain is the share of the frame in which the note sounds, so
+that an onset's first frame says when in it the note begins. A drum's stroke has a value for that;
+where it has none, as in what the encoder hears, it is shared by two frames so that the time
+between them is kept.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from bandmate_server.audio.arrays import FloatArray
 from bandmate_server.model.notes.layout import (
     CELLS,
     DRUMS,
+    EARLIEST,
     KEY_OF_PIECE,
     LOWEST,
     ONSET,
+    PIECES,
     PITCHES,
     SOFTEST,
     STRIKE,
@@ -46,18 +50,24 @@ def notes_of(
     """
     drums = source == DRUMS
     cells = slice(PITCHES, CELLS) if drums else slice(0, PITCHES)
-    peaks, mass = _peaks(np.maximum(latent[ONSET, :, cells], 0), onset)
+    onsets = np.maximum(latent[ONSET, :, cells], 0)
+    peaks, mass = _peaks(onsets, onset)
     frame, cell = np.nonzero(peaks)
-    second = np.maximum(np.pad(latent[ONSET, :, cells], ((0, 1), (0, 0)))[frame + 1, cell], 0)
     total = mass[frame, cell]
-    begin = (frame + second / total).astype(np.float32)
+    late = np.pad(onsets, ((0, 1), (0, 0)))[frame + 1, cell] / total
     loud = np.clip((total - SOFTEST) / (1 - SOFTEST) * 127, 1, 127)
+    struck = np.minimum(frame + (late > 0.5), len(onsets) - 1)
     if drums:
         keys = np.asarray(KEY_OF_PIECE)[cell]
+        moment = latent[SUSTAIN, :, : len(PIECES)][struck, cell]
+        told = struck + np.clip((1 - moment) / (1 - EARLIEST), 0, 1)
+        begin = np.where(moment > EARLIEST / 2, told, frame + late).astype(np.float32)
         end = begin + STRIKE / frame_seconds
     else:
         keys = cell + LOWEST
-        end = _ends(latent[SUSTAIN, :, cells], peaks, frame, cell, begin, sustain)
+        frame, held = struck, latent[SUSTAIN, :, cells]
+        begin = (frame + 1 - np.clip(held[frame, cell], 0, 1)).astype(np.float32)
+        end = _ends(held, frame, cell, begin, sustain)
     found = np.stack([begin * frame_seconds, end * frame_seconds, keys, loud], 1).astype(np.float32)
     return found[np.lexsort((found[:, 2], found[:, 0]))]
 
@@ -79,7 +89,6 @@ def _peaks(plane: FloatArray, least: float) -> tuple[npt.NDArray[np.bool_], Floa
 
 def _ends(
     plane: FloatArray,
-    peaks: npt.NDArray[np.bool_],
     frame: npt.NDArray[np.int64],
     cell: npt.NDArray[np.int64],
     begin: npt.NDArray[np.float32],
@@ -87,16 +96,16 @@ def _ends(
 ) -> npt.NDArray[np.float64]:
     """Return where each note ends, in frames: its sustain's end, or the same key's next onset."""
     length = len(plane)
-    starts = np.zeros(peaks.shape)
+    starts = np.full(plane.shape, np.nan)
     starts[frame, cell] = begin
     ends = np.zeros(len(frame))
     for index, (first, key) in enumerate(zip(frame, cell, strict=True)):
         start, stop = float(begin[index]), first + 1
-        while stop < length and plane[stop, key] > least and not peaks[stop, key]:
+        while stop < length and plane[stop, key] > least and np.isnan(starts[stop, key]):
             stop += 1
         held = float(np.clip(plane[stop - 1, key], 0.25, 1.0))
         reach = start + held if stop - 1 == first else stop - 1 + held
-        if stop < length and peaks[stop, key] and plane[stop - 1, key] > least:
+        if stop < length and not np.isnan(starts[stop, key]) and plane[stop - 1, key] > least:
             reach = float(starts[stop, key]) - _GAP
         ends[index] = max(reach, start + 0.25)
     return ends

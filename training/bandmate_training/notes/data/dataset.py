@@ -60,7 +60,7 @@ class NoteWindows(Dataset[Tensor]):
             if source != DRUMS:
                 moved = folded(moved, source)
             out[0, index] = planes(moved, self.frames, source)
-            out[1, index] = planes(degrade(moved, source, rng), self.frames, source)
+            out[1, index] = planes(degrade(moved, source, rng), self.frames, source, heard=True)
             if source in song.timbres:
                 code = timbre_at(song.timbres[source], start, self.frames, speed)
                 out[0, index, SUSTAIN, :, PITCHES:] = code

@@ -61,7 +61,7 @@ class PlayedSources(Dataset[Played]):
             wave += np.float32(10 ** (gain / 20)) * own
             played = window(one.notes[source], start * FRAME, self.frames * FRAME)
             played = played if source == DRUMS else folded(played, source)
-            notes = np.maximum(notes, planes(played, self.frames, source))
+            notes = np.maximum(notes, planes(played, self.frames, source, heard=True))
         number = SOURCES.index(chosen[0]) if len(chosen) == 1 else MIXTURE
         return notes, _levelled(wave, rng), number
 

@@ -18,6 +18,12 @@ def notes_per_second(latent: FloatArray, source: str) -> float:
     return len(notes_of(latent, source, FRAME)) / (latent.shape[1] * FRAME)
 
 
+def mean_length(latents: FloatArray, source: str) -> float:
+    """Return how long the notes of planes (B, 2, T, CELLS) last, in seconds; nan without any."""
+    found = np.concatenate([notes_of(latent, source, FRAME) for latent in latents])
+    return float((found[:, 1] - found[:, 0]).mean()) if len(found) else float("nan")
+
+
 def pitch_classes(latent: FloatArray) -> FloatArray:
     """Return how long each pitch class sounds in each second (seconds, 12), C first."""
     held = np.clip(latent[SUSTAIN, :, :PITCHES], 0, 1)

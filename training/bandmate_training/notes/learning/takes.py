@@ -12,7 +12,7 @@ from bandmate_server.model.notes.layout import CELLS, DRUMS, TIMBRE, packed_stem
 from bandmate_server.spec import STEMS
 from bandmate_training.networks.layers import autocast
 from bandmate_training.notes.diffusion import sample, scaled, unscaled
-from bandmate_training.notes.learning.figures import harmony, notes_per_second
+from bandmate_training.notes.learning.figures import harmony, mean_length, notes_per_second
 from bandmate_training.notes.networks.network import KINDS, NoteDenoiser
 from bandmate_training.notes.packing import pack, unpack
 
@@ -79,8 +79,8 @@ def add_part(
 def compare_takes(model: NoteDenoiser, examples: Tensor) -> dict[str, float]:
     """Return for each stem the notes of a sampled part as a share of the true part's.
 
-    And for those with pitches the harmony with the others: the sampled part's, then the true
-    one's. Only examples in which the stem sounds count.
+    And for those with pitches how long they last, as a share likewise, and the harmony with the
+    others: the sampled part's, then the true one's. Only examples in which the stem sounds count.
     """
     figures = {}
     for stem, name in enumerate(STEMS):
@@ -94,6 +94,7 @@ def compare_takes(model: NoteDenoiser, examples: Tensor) -> dict[str, float]:
         figures[f"density_{name}"] = played / max(wanted, 1e-6)
         if name == DRUMS:
             continue
+        figures[f"length_{name}"] = mean_length(made, name) / mean_length(true, name)
         others = [k for k, other in enumerate(STEMS) if k != stem and other != DRUMS]
         context = some[:, 0, others].amax(1).numpy()
         for each, kind in ((made, "made"), (true, "true")):

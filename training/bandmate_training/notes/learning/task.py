@@ -30,6 +30,7 @@ from bandmate_training.notes.packing import pack
 
 TOLD = 0.7  # share of stems of which it is said how busy they are
 CHECKED_LEVELS = (0.5, 0.999)  # of the schedule, in validation
+NEAR_WEIGHT = 0.3  # of the loss of what is seen of each cell's surroundings alone
 _CHECK_SEED = 0
 
 
@@ -87,9 +88,9 @@ class NoteTask(OneNetworkTask[NoteDenoiser]):
         made = self.noised(examples, plans, self._levels(count, generator), told, generator)
         with autocast():
             guess = self.network(*made.inputs)
-        losses = self.losses(guess, made)
-        loss = losses.mean()
-        backward_and_step(loss, self.model, optimisers["denoiser"])
+        loss = self.losses(guess, made).mean()
+        near = self._losses(guess.near, guess, made).mean()
+        backward_and_step(loss + NEAR_WEIGHT * near, self.model, optimisers["denoiser"])
         return {"loss": loss.item()}
 
     def _levels(self, count: int, generator: torch.Generator) -> Tensor:
@@ -129,9 +130,12 @@ class NoteTask(OneNetworkTask[NoteDenoiser]):
 
     def losses(self, guess: Guess, made: Batch) -> Tensor:
         """Return for each example the share of the wanted stems' entropy that is not explained."""
+        return self._losses(guess.odds, guess, made)
+
+    def _losses(self, odds: Tensor, guess: Guess, made: Batch) -> Tensor:
         notes = note_count()
         wanted = made.wanted
-        cells = surprise(guess.odds, made.target[..., :notes], guess.heights)
+        cells = surprise(odds, made.target[..., :notes], guess.heights)
         cells = cells * wanted[..., :notes]
         stems = torch.from_numpy(packed_stems())
         shares = cells.sum(1) / self.model.entropies[stems[:notes]]

@@ -9,16 +9,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bandmate_server.model.notes.layout import CELLS, SCALE, TIMBRE, note_count, packed_cells
+from bandmate_server.model.notes.layout import (
+    CELLS,
+    SCALE,
+    TIMBRE,
+    note_count,
+    packed_cells,
+    packed_stems,
+)
 from bandmate_server.spec import STEMS
 from bandmate_training.networks.layers import level_embedding
 from bandmate_training.notes.config import NoteDenoiserConfig
 from bandmate_training.notes.evidence import STEPS as HEIGHTS
 from bandmate_training.notes.evidence import evidence
-from bandmate_training.notes.networks.keys import KeyCorrection
+from bandmate_training.notes.networks.rows import LocalNetwork
 
 KINDS = 2  # of mixtures: full, backing; neither set means absent
 MODULATIONS = 6  # shift, scale and gate, twice a block
+HEARD = 0.1 * SCALE  # height above which a given cell sounds
+KNOWN_ODDS = 8.0  # logit of a given cell that sounds
 _TAPS = 5  # tokens that the convolution in front of attention sees
 
 
@@ -90,12 +99,13 @@ class Guess(NamedTuple):
     """What is estimated of clean latents.
 
     odds: logits that a note's cell sounds (B, T, notes); heights: if it does, the same shape.
-    timbres: (B, T, timbres).
+    timbres: (B, T, timbres). near: like odds, of who sees what is near each cell alone.
     """
 
     odds: Tensor
     heights: Tensor
     timbres: Tensor
+    near: Tensor
 
     def latents(self) -> Tensor:
         """Return the expected packed latents (B, T, P), before scaling."""
@@ -132,7 +142,8 @@ class NoteDenoiser(nn.Module):
         self.modulation = nn.Linear(width, MODULATIONS * width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.exit = nn.Linear(width, config.group * packed)
-        self.keys = KeyCorrection(config.keys_width)
+        self.before = LocalNetwork(2, config.local_width, config.local_blocks)
+        self.after = LocalNetwork(3, config.local_width, config.local_blocks)
         for layer in (self.modulation, self.exit):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -160,23 +171,34 @@ class NoteDenoiser(nn.Module):
             activity: (B, S, 2): whether a stem's onsets are counted, and log(1 + onsets/s).
             timbred: (B, 1), 1 where the latents hold timbres, 0 where they are left open.
         """
+        count = len(self.prior)
+        seen, heights = self.seen(x[..., :count].float(), angle, known, known_mask)
+        prior = self.prior.expand_as(seen)
+        near = prior + seen + self.before([prior, seen], angle)
         facts = torch.cat([mixture_kind, activity.flatten(1), timbred], 1)
         state = F.silu(self.level(level_embedding(angle * 1000, 256)) + self.facts(facts))
-        frames = torch.cat([x, known, mixture, known_mask], -1)
+        expected = SCALE * near.sigmoid() * heights
+        frames = torch.cat([expected, x[..., count:], known, mixture, known_mask], -1)
         h = self.entry(frames.reshape(len(x), x.shape[1] // self.group, -1))
         modulation = self.modulation(state).unflatten(1, (MODULATIONS, self.width))
         rotation = positions(h.shape[1], self.head_width)
         for block in self.blocks:
             h = block(h, modulation, rotation)
-        return self._guess(self.exit(_norm(h)).float().reshape(x.shape), x.float(), angle)
-
-    def _guess(self, found: Tensor, x: Tensor, angle: Tensor) -> Guess:
-        """Join what the network has found with what the noisy values say."""
-        count = len(self.prior)
+        found = self.exit(_norm(h)).float().reshape(x.shape)
+        context = found[..., :count]
+        odds = near + context + self.after([near, seen, context], angle)
         turn = angle[:, None, None] * (math.pi / 2)
-        alpha, sigma = turn.cos(), turn.sin()
-        with torch.no_grad():
-            odds, heights = evidence(x[..., :count], SCALE * alpha, sigma, self.shares)
-        timbres = alpha * x[..., count:] + sigma * found[..., count:]
-        odds = found[..., :count] + self.prior + odds
-        return Guess(odds + self.keys(odds, angle), heights, timbres)
+        timbres = turn.cos() * x[..., count:] + turn.sin() * found[..., count:]
+        return Guess(odds, heights, timbres, near)
+
+    @torch.no_grad()
+    def seen(
+        self, x: Tensor, angle: Tensor, known: Tensor, known_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return what noisy and given values say of cells: logits, and heights if they sound."""
+        turn = angle[:, None, None] * (math.pi / 2)
+        odds, heights = evidence(x, SCALE * turn.cos(), turn.sin(), self.shares)
+        count = len(self.prior)
+        given = known_mask[..., torch.from_numpy(packed_stems()[:count])] > 0
+        told = torch.where(known[..., :count] > HEARD, KNOWN_ODDS, -KNOWN_ODDS)
+        return torch.where(given, told, odds), heights
