@@ -159,7 +159,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_checkpoints_become_a_bundle_that_makes_parts(bundle: Path) -> None:
     model = open_latent_model(bundle, "cpu")
     assert model.spec == NOTES and model.bundle.mask_speeds == (1.0, 0.93, 1.07)
-    assert decide_sampling(model, PartSettings()).steps == 25
+    assert decide_sampling(model, PartSettings()).steps == 12
     card = (bundle / "MODEL_CARD.md").read_text()
     assert "| encoder |" in card and "| denoiser |" in card
     wave: FloatArray = torch.randn(NOTES.window_samples).mul(0.1).numpy()

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from bandmate_server.errors import BundleError
+from bandmate_server.errors import BundleError, CheckpointError
 from bandmate_server.model.bundle import list_bundles
 from bandmate_server.spec import MINI, STEMS
 from bandmate_training.cli import main
 from bandmate_training.learning import command
 from bandmate_training.learning.trainer import METRICS
 from bandmate_training.networks.checkpoint_file import CHECKPOINT, read_checkpoint
-from bandmate_training.networks.config import MINI_VAE, SeparatorConfig
+from bandmate_training.networks.config import MINI_SEPARATOR, MINI_VAE, SeparatorConfig
+from bandmate_training.networks.separator import Separator
 from bandmate_training.networks.vae import Vae
 from bandmate_training.networks.weights import load_module, load_vae
 
@@ -89,6 +90,13 @@ def test_a_missing_corpus_is_one_line_that_names_the_folder(
 ) -> None:
     nowhere = str(tmp_path / "nowhere")
     assert nowhere in fails([name, "--corpus", nowhere, "--out", str(tmp_path / "run")], capsys)
+
+
+def test_a_denoiser_of_mels_needs_a_vae(
+    tmp_path: Path, long_corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["denoiser", "--corpus", str(long_corpus), "--out", str(tmp_path / "run")]
+    assert "--vae is needed" in fails([*line, "--seconds", "0.32"], capsys)
 
 
 def test_settings_out_of_range_are_one_line(
@@ -175,7 +183,8 @@ def test_module_runs_as_a_program() -> None:
 
 @pytest.mark.skipif("mini" not in list_bundles(), reason="the mini bundle is not there")
 def test_weights_come_from_a_model_s_name() -> None:
-    load_module(Path("mini"), "vae", Vae(MINI, MINI_VAE))
-    assert load_vae(Path("mini")).state_dict().keys() == load_vae(None).state_dict().keys()
+    load_module(Path("mini"), "separator", Separator(MINI, MINI_SEPARATOR))
+    with pytest.raises(CheckpointError, match=r"mini: does not fit the vae: Missing key"):
+        load_vae(Path("mini"))  # its latents are notes
     with pytest.raises(BundleError, match=r"unknown model 'nosuch'.*mini"):
         load_module(Path("nosuch"), "vae", Vae(MINI, MINI_VAE))

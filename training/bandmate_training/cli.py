@@ -36,7 +36,7 @@ EXAMPLES = """examples:
   bandmate-train vae --corpus corpus --out runs/vae --minutes 30
   bandmate-train separator --corpus corpus --out runs/separator --optimiser muon
   bandmate-train denoiser --corpus corpus --vae runs/vae/checkpoint.pt --out runs/denoiser
-  bandmate-train denoiser --corpus corpus --out runs/denoiser --resume --minutes 120
+  bandmate-train denoiser --corpus corpus --vae runs/vae/checkpoint.pt --out runs/denoiser --resume
   bandmate-train evaluate --corpus corpus --clips 100 --out docs/evaluation
   bandmate-train evaluate --corpus corpus --table 1 3 context-fit vocoder --out docs/evaluation
   bandmate-train listen --song examples/late-bus-stems --out docs/listen

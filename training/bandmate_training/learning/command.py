@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str) -> None:
             help="quicker steps by a sixth, after a minute's start; needs a C++ compiler",
         )  # fmt: skip
     if network == "denoiser":
-        add("--vae", type=Path, help="VAE checkpoint, or a bundle's name or folder (default: mini)")
+        add("--vae", type=Path, help="VAE checkpoint, or a bundle of mel latents")
     if network == "vocoder":
         add(
             "--tones-only", action="store_true",
@@ -112,6 +112,8 @@ def _vae_task(args: argparse.Namespace, validation: Tensor) -> TrainingTask:
 
 
 def _denoiser_task(args: argparse.Namespace, validation: Tensor) -> TrainingTask:
+    if args.vae is None:
+        raise SettingsError("--vae is needed: a checkpoint of `bandmate-train vae`")
     return DenoiserTask(MINI, MINI_DENOISER, load_vae(args.vae), validation)
 
 

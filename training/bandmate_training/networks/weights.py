@@ -72,8 +72,8 @@ def load_module(source: Path, kind: str, module: nn.Module) -> None:
         raise CheckpointError(f"{source}: does not fit the {kind}: {lines[1].strip()}") from error
 
 
-def load_vae(source: Path | None) -> Vae:
-    """Return the mini VAE of a checkpoint or a bundle; without one, of the shipped bundle."""
+def load_vae(source: Path) -> Vae:
+    """Return the mini VAE of a checkpoint or of a bundle of mel latents."""
     vae = Vae(MINI, MINI_VAE)
-    load_module(source or find_bundle("mini"), "vae", vae)
+    load_module(source, "vae", vae)
     return vae
