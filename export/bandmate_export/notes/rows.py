@@ -73,14 +73,13 @@ def _rows(g: Graph, seen: Sequence[str], total: str, angle: str, rows: RowNetwor
 
 def _around(g: Graph, total: str, rows: RowNetwork, length: str) -> str:
     """Write what counts of notes say to each row (B R, width, N)."""
-    notes = len(rows.counted)
+    notes, stems = len(rows.counted), rows.counted.shape[1] // rows.counts
     chance = g.op("Sigmoid", g.slice(total, g.integers(0), g.integers(notes), 2))
     counts = g.op("MatMul", chance, g.constant(rows.counted.numpy()))
     counts = g.op("Log", g.op("Add", counts, g.constant(1.0)))
-    steps = g.reshape(counts, 0, -1, GROUP, rows.counted.shape[1] // rows.counts, rows.counts)
+    steps = g.reshape(counts, 0, -1, GROUP, stems, rows.counts)
     steps = g.op("Transpose", steps, perm=[0, 3, 4, 2, 1])  # (B, S, C, GROUP, N)
     said = conv(g, _shaped(g, steps, g.integers(-1, rows.counts * GROUP), length), rows.around)
-    stems = rows.counted.shape[1] // rows.counts
     said = _shaped(g, said, g.integers(-1, stems, rows.around.out_channels), length)
     said = g.op("Gather", said, g.constant(rows.stems.numpy(), np.int64), axis=1)
     return _shaped(g, said, g.integers(-1, rows.around.out_channels), length)

@@ -229,7 +229,7 @@ def test_a_sampled_part_has_the_cells_of_its_stem_and_follows_the_seed(examples:
     assert 0 <= figures["harmony_true_guitar"] <= 1
 
 
-def test_keys_are_corrected_alike_and_by_what_is_near(task: NoteTask) -> None:
+def test_keys_are_corrected_alike_and_by_what_is_near() -> None:
     local = LocalNetwork(1, 16, 1)
     torch.nn.init.normal_(local.keys.exit.weight)
     logits, angle = torch.full((1, FRAMES, layout.note_count()), -6.0), torch.tensor([0.4])
@@ -249,7 +249,7 @@ def test_keys_are_corrected_alike_and_by_what_is_near(task: NoteTask) -> None:
     torch.testing.assert_close(*(c[:, key == k] for c, k in zip(played, (20, 25), strict=True)))
 
 
-def test_pieces_of_the_kit_are_corrected_each_by_its_own(task: NoteTask) -> None:
+def test_pieces_of_the_kit_are_corrected_each_by_its_own() -> None:
     local = LocalNetwork(2, 16, 1)
     torch.nn.init.normal_(local.drums.exit.weight)
     count = layout.note_count()
@@ -264,7 +264,7 @@ def test_pieces_of_the_kit_are_corrected_each_by_its_own(task: NoteTask) -> None
     assert changed[snare].all() and int(changed.sum()) == 2
 
 
-def test_keys_see_when_the_kit_is_struck(task: NoteTask) -> None:
+def test_keys_see_when_the_kit_is_struck() -> None:
     local = LocalNetwork(1, 16, 1)
     for layer in (local.keys.exit, local.keys.around):
         torch.nn.init.normal_(layer.weight)
@@ -279,7 +279,7 @@ def test_keys_see_when_the_kit_is_struck(task: NoteTask) -> None:
     assert changed[40].min() > 0 and not changed[:8].any()
 
 
-def test_corrections_start_as_none(task: NoteTask) -> None:
+def test_corrections_start_as_none() -> None:
     logits = [torch.randn(2, FRAMES, layout.note_count())] * 3
     assert not LocalNetwork(3, 16, 1)(logits, torch.rand(2)).any()
 

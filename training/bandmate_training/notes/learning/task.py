@@ -89,7 +89,7 @@ class NoteTask(OneNetworkTask[NoteDenoiser]):
         with autocast():
             guess = self.network(*made.inputs)
         loss = self.losses(guess, made).mean()
-        near = self._losses(guess.near, guess, made).mean()
+        near = self.losses(guess._replace(odds=guess.near), made).mean()
         backward_and_step(loss + NEAR_WEIGHT * near, self.model, optimisers["denoiser"])
         return {"loss": loss.item()}
 
@@ -130,12 +130,9 @@ class NoteTask(OneNetworkTask[NoteDenoiser]):
 
     def losses(self, guess: Guess, made: Batch) -> Tensor:
         """Return for each example the share of the wanted stems' entropy that is not explained."""
-        return self._losses(guess.odds, guess, made)
-
-    def _losses(self, odds: Tensor, guess: Guess, made: Batch) -> Tensor:
         notes = note_count()
         wanted = made.wanted
-        cells = surprise(odds, made.target[..., :notes], guess.heights)
+        cells = surprise(guess.odds, made.target[..., :notes], guess.heights)
         cells = cells * wanted[..., :notes]
         stems = torch.from_numpy(packed_stems())
         shares = cells.sum(1) / self.model.entropies[stems[:notes]]

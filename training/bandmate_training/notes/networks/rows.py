@@ -20,10 +20,9 @@ from torch import Tensor, nn
 from bandmate_server.model.notes.layout import (
     CELLS,
     DRUMS,
-    ONSET,
     PIECES,
     PITCHES,
-    SUSTAIN,
+    cell_kinds,
     note_count,
     packed_cells,
     packed_stems,
@@ -32,6 +31,7 @@ from bandmate_server.spec import STEMS
 from bandmate_training.networks.layers import zero
 
 PLANES = 2
+KEY_ONSET, DRUM_ONSET, KEY_SUSTAIN = 0, 1, 2  # of `cell_kinds`
 GROUP = 8  # frames in a step; the convolutions see the steps before and after
 UNIT = 4.0  # logits that count as one
 LARGEST = 16.0  # logits, in size, that are told apart
@@ -71,9 +71,8 @@ def key_rows() -> Rows:
     around = []
     for own in pitched:
         mine = packed_stems()[:count] == own
-        strikes, holds = (mine & (_planes() == plane) for plane in (ONSET, SUSTAIN))
-        rest = (_planes() == ONSET) & ~mine & ~kit.any(0)
-        around.append([strikes, holds, rest, *kit])
+        strikes, holds = cell_kinds() == KEY_ONSET, cell_kinds() == KEY_SUSTAIN
+        around.append([strikes & mine, holds & mine, strikes & ~mine, *kit])
     return Rows(
         np.stack(list(found.values())),
         np.array(others).transpose(1, 0, 2),
@@ -84,27 +83,20 @@ def key_rows() -> Rows:
 
 def drum_rows() -> Rows:
     """Return the pieces of the kit: onset and moment."""
-    count, kit = note_count(), _kit()
+    count = note_count()
     places = np.nonzero(packed_stems()[:count] == STEMS.index(DRUMS))[0].reshape(PLANES, -1).T
-    rest = (_planes() == ONSET) & ~kit.any(0)
     return Rows(
         places,
         np.zeros((0, *places.shape), np.int64),
         np.zeros(len(places), np.int64),
-        np.array([[*kit, rest]], np.float32),
+        np.array([[*_kit(), cell_kinds() == KEY_ONSET]], np.float32),
     )
-
-
-def _planes() -> Cells:
-    """Return the plane (notes,) of each packed note."""
-    planes: Cells = packed_cells()[: note_count()] // CELLS % PLANES
-    return planes
 
 
 def _kit() -> npt.NDArray[np.bool_]:
     """Return the onsets (3, notes) of kick, snare and the other pieces."""
     cells = packed_cells()[: note_count()] % CELLS
-    pieces = np.where(_planes() == ONSET, cells - PITCHES, -1)
+    pieces = np.where(cell_kinds() == DRUM_ONSET, cells - PITCHES, -1)
     names = list(PIECES)
     kick, snare = (pieces == names.index(name) for name in ("kick", "snare"))
     return np.array([kick, snare, (pieces >= 0) & ~kick & ~snare])
